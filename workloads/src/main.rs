@@ -1,4 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The guest's init and its workloads.
 
-fn main() {}
+mod area;
+mod channel;
+mod console;
+mod crew;
+mod filler;
+mod init;
+mod job;
+mod machine;
+mod params;
+mod port;
+mod probes;
+mod role;
+mod sampler;
+mod serve;
+mod ssh;
+mod stamp;
+mod swap;
+mod worker;
+mod workload;
+
+fn main() -> std::process::ExitCode {
+    role::main()
+}

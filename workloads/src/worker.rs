@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A worker: a process that owns an area and does with it what its crew says.
+//!
+//! Steps come in on its standard input and replies go out on its standard
+//! output, one JSON object a line.
+
+use std::io::{self, BufRead, Write};
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
+use swapmig_workloads::protocol::Mismatch;
+
+use crate::area::{Area, AreaError};
+use crate::console;
+use crate::stamp::Stamp;
+
+/// What a worker is, for its whole life.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Config {
+    /// Number of the worker within its crew.
+    pub(crate) worker: u64,
+    /// Seed of the job.
+    pub(crate) seed: u64,
+    /// Pages of its area.
+    pub(crate) pages: usize,
+    /// What the area is made of.
+    pub(crate) kind: Kind,
+}
+
+/// What an area is made of.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kind {
+    /// Anonymous memory in many VMAs.
+    Anon {
+        /// Most pages of a VMA.
+        vma_pages: usize,
+    },
+    /// A tmpfs file, mapped shared.
+    Tmpfs,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Anon { .. } => "anon",
+            Self::Tmpfs => "tmpfs",
+        }
+    }
+}
+
+/// What a worker is told to do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Step {
+    /// Give the old area up.
+    Drop,
+    /// Map a new area, stamp every page and check it.
+    Fill { generation: u64 },
+    /// Page the area out.
+    PageOut,
+    /// Read and check every page.
+    Check { generation: u64, step: String },
+    /// Stamp every page anew.
+    Rewrite { generation: u64 },
+    /// Page the area out and exit at once, without a reply.
+    Leave,
+}
+
+/// What a worker answers: any number of mismatches, then one of the others.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Reply {
+    /// A page did not hold what was written to it.
+    Mismatch(Mismatch),
+    /// The step is done.
+    Done {
+        /// Pages that held what was written to them.
+        verified: u64,
+    },
+    /// The step could not be done.
+    Failed { reason: String },
+}
+
+#[derive(Debug, thiserror::Error)]
+enum WorkerError {
+    #[error(transparent)]
+    Area(#[from] AreaError),
+    #[error("a step needs an area and there is none")]
+    NoArea,
+    #[error("the crew's pipe broke: {0}")]
+    Pipe(#[from] io::Error),
+    #[error("a step was not understood: {0}")]
+    Step(#[from] serde_json::Error),
+}
+
+/// More mismatches of one step than this are only left out of the count of verified pages.
+const MISMATCHES_TOLD: usize = 16;
+
+struct Worker {
+    config: Config,
+    area: Option<Area>,
+}
+
+pub(crate) fn main(config: &str) -> ExitCode {
+    match serde_json::from_str(config).map_err(WorkerError::from).and_then(serve) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            console::say(&format!("a worker gave up: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(config: Config) -> Result<(), WorkerError> {
+    let mut worker = Worker { config, area: None };
+    for line in io::stdin().lock().lines() {
+        let step = serde_json::from_str(&line?)?;
+        if let Step::Leave = step {
+            worker.area()?.page_out()?;
+            // Nothing in between: the pages shall still be under writeback.
+            std::process::exit(0);
+        }
+        let end = match worker.take(step) {
+            Ok(verified) => Reply::Done { verified },
+            Err(error) => Reply::Failed { reason: error.to_string() },
+        };
+        reply(&end)?;
+    }
+    Ok(())
+}
+
+impl Worker {
+    /// Does one step; gives how many pages were verified.
+    fn take(&mut self, step: Step) -> Result<u64, WorkerError> {
+        match step {
+            Step::Drop => self.area = None,
+            Step::Fill { generation } => {
+                self.area = None;
+                self.area = Some(self.map()?);
+                self.stamp(generation)?;
+                return self.check(generation, "after writing");
+            }
+            Step::PageOut => self.area()?.page_out()?,
+            Step::Check { generation, step } => return self.check(generation, &step),
+            Step::Rewrite { generation } => self.stamp(generation)?,
+            Step::Leave => {}
+        }
+        Ok(0)
+    }
+
+    fn map(&self) -> Result<Area, AreaError> {
+        let Config { worker, seed, pages, kind } = self.config;
+        match kind {
+            Kind::Anon { vma_pages } => Area::scattered(pages, vma_pages, seed ^ worker),
+            Kind::Tmpfs => Area::tmpfs(pages),
+        }
+    }
+
+    fn area(&mut self) -> Result<&mut Area, WorkerError> {
+        self.area.as_mut().ok_or(WorkerError::NoArea)
+    }
+
+    fn stamp(&mut self, generation: u64) -> Result<(), WorkerError> {
+        let stamp = self.stamp_of(generation);
+        let area = self.area()?;
+        for index in 0..area.pages() {
+            stamp.write(index as u64, area.page_mut(index));
+        }
+        Ok(())
+    }
+
+    fn check(&mut self, generation: u64, step: &str) -> Result<u64, WorkerError> {
+        let stamp = self.stamp_of(generation);
+        let name = self.config.kind.name();
+        let area = self.area()?;
+        let mut wrong = 0;
+        for index in 0..area.pages() {
+            let Err(found) = stamp.check(index as u64, area.page(index)) else { continue };
+            wrong += 1;
+            if wrong <= MISMATCHES_TOLD {
+                reply(&Reply::Mismatch(Mismatch {
+                    area: name.to_owned(),
+                    page: index as u64,
+                    offset: found.offset,
+                    expected: found.expected,
+                    found: found.found,
+                    step: step.to_owned(),
+                }))?;
+            }
+        }
+        Ok((area.pages() - wrong) as u64)
+    }
+
+    fn stamp_of(&self, generation: u64) -> Stamp {
+        Stamp { seed: self.config.seed, area: self.config.worker, generation }
+    }
+}
+
+fn reply(reply: &Reply) -> Result<(), WorkerError> {
+    let mut line = serde_json::to_vec(reply)?;
+    line.push(b'\n');
+    let mut out = io::stdout().lock();
+    out.write_all(&line)?;
+    out.flush()?;
+    Ok(())
+}

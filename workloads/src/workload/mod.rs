@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The workloads. Each is a script of steps for a crew.
+
+mod orphan;
+mod plan;
+mod reread;
+mod tmpfs;
+
+pub(crate) use plan::{Plan, PlanError, Stage};

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A workload with its parameters, ready to run.
+
+use std::collections::BTreeMap;
+
+use swapmig_workloads::protocol::{Event, Workload};
+
+use super::{orphan::Orphan, reread::Reread, tmpfs::Tmpfs};
+use crate::channel::Events;
+use crate::crew::CrewError;
+use crate::filler::FillerError;
+use crate::machine::{self, MachineError};
+use crate::params::{ParamError, Reader};
+use crate::swap::SwapError;
+
+/// Why a workload could not do its job.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PlanError {
+    #[error(transparent)]
+    Crew(#[from] CrewError),
+    #[error(transparent)]
+    Filler(#[from] FillerError),
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+    #[error(transparent)]
+    Swap(#[from] SwapError),
+    #[error("nothing was paged out in round {round}: the swap disk took no page")]
+    NothingPagedOut { round: u64 },
+}
+
+/// What every workload is given.
+pub(crate) struct Stage<'a> {
+    pub(crate) seed: u64,
+    pub(crate) events: &'a Events,
+}
+
+/// A workload and its parameters.
+pub(crate) struct Plan {
+    script: Script,
+    /// The parameters in force.
+    pub(crate) params: BTreeMap<String, u64>,
+}
+
+enum Script {
+    Orphan(Orphan),
+    Reread(Reread),
+    Tmpfs(Tmpfs),
+}
+
+impl Plan {
+    /// Reads the parameters of the workload.
+    pub(crate) fn new(workload: Workload, given: &BTreeMap<String, u64>) -> Result<Self, ParamError> {
+        let mut reader = Reader::new(given);
+        let script = match workload {
+            Workload::Orphan => Script::Orphan(Orphan::read(&mut reader)?),
+            Workload::Reread => Script::Reread(Reread::read(&mut reader)?),
+            Workload::Tmpfs => Script::Tmpfs(Tmpfs::read(&mut reader)?),
+        };
+        Ok(Self { script, params: reader.finish()? })
+    }
+
+    /// Runs the workload to its end.
+    pub(crate) fn run(&self, stage: &Stage<'_>) -> Result<(), PlanError> {
+        match &self.script {
+            Script::Orphan(script) => script.run(stage),
+            Script::Reread(script) => script.run(stage),
+            Script::Tmpfs(script) => script.run(stage),
+        }
+    }
+}
+
+impl Stage<'_> {
+    /// Runs rounds 1 to `rounds`; each must page something out.
+    pub(super) fn rounds(
+        &self,
+        rounds: u64,
+        mut run: impl FnMut(u64) -> Result<(), PlanError>,
+    ) -> Result<(), PlanError> {
+        for round in 1..=rounds {
+            self.events.send(&Event::Round { round, rounds });
+            let before = paged_out()?;
+            run(round)?;
+            if paged_out()? == before {
+                return Err(PlanError::NothingPagedOut { round });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn paged_out() -> Result<u64, MachineError> {
+    machine::counter("pswpout")
+}

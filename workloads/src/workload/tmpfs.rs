@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! `tmpfs`, class U2: tmpfs pages in the swap cache, which have no mapping.
+
+use super::plan::{PlanError, Stage};
+use crate::crew::Crew;
+use crate::filler::Filler;
+use crate::machine;
+use crate::params::{ParamError, Reader};
+use crate::swap;
+use crate::worker::{Config, Kind, Step};
+
+pub(super) struct Tmpfs {
+    /// `workers`: processes, each with a tmpfs file of its own.
+    workers: u64,
+    /// `pages`: pages of a file.
+    pages: u64,
+    /// `rounds`: how often it is done.
+    rounds: u64,
+    /// `keep_mib`: free memory that the filler leaves alone.
+    keep_mib: u64,
+}
+
+impl Tmpfs {
+    pub(super) fn read(params: &mut Reader<'_>) -> Result<Self, ParamError> {
+        Ok(Self {
+            workers: params.read("workers", 2, 1..=64)?,
+            pages: params.read("pages", 512, 1..=65_536)?,
+            rounds: params.read("rounds", 3, 1..=100_000)?,
+            keep_mib: params.read("keep_mib", 48, 1..=65_536)?,
+        })
+    }
+
+    pub(super) fn run(&self, stage: &Stage<'_>) -> Result<(), PlanError> {
+        let config = Config { worker: 0, seed: stage.seed, pages: self.pages as usize, kind: Kind::Tmpfs };
+        let mut crew = Crew::start(self.workers, config, stage.events)?;
+        stage.rounds(self.rounds, |round| {
+            crew.step(&Step::Drop)?;
+            let filler = Filler::around((self.workers * self.pages) as usize, self.keep_mib * 1024)?;
+            crew.step(&Step::Fill { generation: round })?;
+            drop(filler);
+            crew.step(&Step::PageOut)?;
+            machine::compact()?;
+            if round == self.rounds {
+                return Ok(());
+            }
+            crew.step(&Step::Check { generation: round, step: "after compaction".to_owned() })?;
+            Ok(())
+        })?;
+        // The last round's pages are still in swap: this is what brings them back.
+        swap::off()?;
+        crew.step(&Step::Check { generation: self.rounds, step: "after swapoff".to_owned() })?;
+        Ok(())
+    }
+}
