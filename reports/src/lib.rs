@@ -5,4 +5,13 @@
 //! [`record`] is the schema of a run directory, which the harness writes and
 //! everything here reads.
 
+pub mod findings;
+pub mod page;
 pub mod record;
+pub mod run;
+pub mod summary;
+pub mod terminal;
+pub mod text;
+
+#[cfg(test)]
+mod fixture;

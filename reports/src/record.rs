@@ -99,7 +99,10 @@ pub struct CellId {
 impl CellId {
     /// The cell's name: its folder within the run, and how commands take it.
     pub fn name(&self) -> String {
-        format!("{}.{}.{}.{}", self.line, self.variant, self.workload, self.seed)
+        format!(
+            "{}.{}.{}.{}",
+            self.line, self.variant, self.workload, self.seed
+        )
     }
 }
 
@@ -214,6 +217,9 @@ pub enum Class {
 }
 
 impl Class {
+    /// Every class, in the order of reports.
+    pub const ALL: [Self; 6] = [Self::U1, Self::U2, Self::U3, Self::U4, Self::U5, Self::M];
+
     /// The short name of reports and plans.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A run as plain text, for a terminal or a log.
+
+use std::fmt::{Display, Write};
+
+use owo_colors::Style;
+
+use crate::findings::{self, FindingGroup};
+use crate::record::{Class, KernelRecord, Status};
+use crate::run::{Cell, Run};
+use crate::summary::{FIXED, Group, Mark, Outcome, Rate, Standing, Summary};
+use crate::text::{self, LINE_MAX, count, duration, percent, plural, range};
+
+/// How many frames of a finding's first stack are shown.
+const FRAMES: usize = 8;
+
+/// How many reasons are shown.
+const REASONS: usize = 12;
+
+/// The terminal summary of a run; with colours and weights when `styled`.
+///
+/// Control characters of guests' texts are shown as escapes.
+pub fn render(run: &Run, styled: bool) -> String {
+    let summary = Summary::of(run);
+    let mut out = Out {
+        text: String::new(),
+        styled,
+    };
+    matrix(&mut out, &summary);
+    for group in findings::group(run) {
+        finding(&mut out, &group);
+    }
+    counts(&mut out, run, &summary);
+    kernels(&mut out, run);
+    outcome(&mut out, &summary);
+    out.text
+}
+
+struct Out {
+    text: String,
+    styled: bool,
+}
+
+impl Out {
+    fn line(&mut self, line: impl Display) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.text, "{line}");
+    }
+
+    fn paint(&self, text: impl Display, style: Style) -> String {
+        if self.styled {
+            style.style(text).to_string()
+        } else {
+            text.to_string()
+        }
+    }
+
+    fn head(&mut self, text: &str) {
+        let head = self.paint(text, Style::new().bold());
+        self.line(format_args!("\n{head}"));
+    }
+}
+
+/// A cell of the matrix: what is printed, and how it stands.
+struct Verdict {
+    text: String,
+    style: Style,
+}
+
+fn verdict(group: Option<&Group>) -> Verdict {
+    let Some(group) = group else {
+        return Verdict {
+            text: "-".to_owned(),
+            style: Style::new().dimmed(),
+        };
+    };
+    let words: Vec<_> = group
+        .marks
+        .iter()
+        .map(|(mark, n)| match mark {
+            Mark::NotRun => mark.word().to_owned(),
+            _ => format!("{} {n}/{}", mark.word(), group.seeds()),
+        })
+        .collect();
+    let mut text = words.join(", ");
+    let style = if group.standing(Standing::Contradicts) > 0 {
+        text.push_str(" (unexpected)");
+        Style::new().red().bold()
+    } else if group.standing(Standing::Broken) > 0 {
+        Style::new().magenta()
+    } else if group.standing(Standing::AsExpected) < group.seeds() {
+        Style::new().yellow()
+    } else {
+        Style::new().green()
+    };
+    Verdict { text, style }
+}
+
+fn matrix(out: &mut Out, summary: &Summary) {
+    for line in summary.lines() {
+        let workloads = summary.workloads(line);
+        let variants = summary.variants(line);
+        let name = |s: &str| text::line(s, 40);
+        let head = format!("Linux {}", name(line));
+        let first = variants
+            .iter()
+            .map(|v| width(&name(v)))
+            .chain([width(&head)])
+            .max()
+            .unwrap_or(0);
+        let columns: Vec<(String, Vec<Verdict>, usize)> = workloads
+            .iter()
+            .map(|workload| {
+                let cells: Vec<_> = variants
+                    .iter()
+                    .map(|v| verdict(summary.group(line, v, workload)))
+                    .collect();
+                let title = name(workload);
+                let wide = cells
+                    .iter()
+                    .map(|c| width(&c.text))
+                    .chain([width(&title)])
+                    .max()
+                    .unwrap_or(0);
+                (title, cells, wide)
+            })
+            .collect();
+        let titles: String = columns
+            .iter()
+            .map(|(title, _, wide)| format!("  {title:<wide$}"))
+            .collect();
+        out.head(format!("{head:<first$}{titles}").trim_end());
+        for (row, variant) in variants.iter().enumerate() {
+            let mut text = format!("{:<first$}", name(variant));
+            for (_, cells, wide) in &columns {
+                if let Some(cell) = cells.get(row) {
+                    let gap = " ".repeat(wide - width(&cell.text));
+                    text.push_str(&format!("  {}{gap}", out.paint(&cell.text, cell.style)));
+                }
+            }
+            out.line(text.trim_end());
+        }
+    }
+}
+
+fn width(text: &str) -> usize {
+    text.chars().count()
+}
+
+fn finding(out: &mut Out, group: &FindingGroup<'_>) {
+    out.head(&text::line(&group.sample.title, LINE_MAX));
+    let times = range(group.occurrences.iter().filter_map(|o| o.finding.at_ms));
+    let when = match (
+        times,
+        group
+            .occurrences
+            .iter()
+            .filter_map(|o| o.finding.at_ms)
+            .min(),
+    ) {
+        (Some(_), Some(first)) => format!(", first {} after the workload began", duration(first)),
+        _ => String::new(),
+    };
+    let expected = if group.occurrences.iter().all(|o| o.as_expected) {
+        "as expected"
+    } else {
+        "not as expected"
+    };
+    let mut places: Vec<_> = group
+        .occurrences
+        .iter()
+        .map(|o| format!("{}/{}", o.cell.variant, o.cell.workload))
+        .collect();
+    places.dedup();
+    let places = text::line(&places.join(", "), LINE_MAX);
+    out.line(format_args!(
+        "  {expected}, in {} of {places}{when}",
+        plural(group.occurrences.len(), "cell", "cells")
+    ));
+    let Some(stack) = group.sample.stacks.first() else {
+        return;
+    };
+    for frame in stack.frames.iter().take(FRAMES) {
+        let function = text::line(&frame.function, 60);
+        let place = match (&frame.file, frame.line) {
+            (Some(file), Some(line)) => format!("{}:{line}", text::line(file, 100)),
+            (Some(file), None) => text::line(file, 100),
+            (None, _) => String::new(),
+        };
+        let inlined = if frame.inlined { " (inlined)" } else { "" };
+        let place = out.paint(format_args!("{place}{inlined}"), Style::new().dimmed());
+        out.line(format!("    {function:<34} {place}").trim_end());
+    }
+    if stack.frames.len() > FRAMES {
+        out.line(format_args!(
+            "    and {}",
+            plural(stack.frames.len() - FRAMES, "more frame", "more frames")
+        ));
+    }
+}
+
+fn counts(out: &mut Out, run: &Run, summary: &Summary) {
+    out.head("What ran, least and most over the seeds");
+    for group in &summary.groups {
+        let ended: Vec<_> = run
+            .cells
+            .iter()
+            .filter(|c| group.holds(&c.id))
+            .filter_map(Cell::result)
+            .collect();
+        if ended.iter().all(|r| r.status == Status::Error) {
+            continue;
+        }
+        let mut facts = Vec::new();
+        for class in Class::ALL {
+            let counted = || ended.iter().filter_map(|r| r.classes.get(&class));
+            let wanted = ended.iter().filter_map(|r| r.at_least.get(&class)).max();
+            let Some(moved) = range(counted().map(|c| c.moved)) else {
+                if wanted.is_some() {
+                    facts.push(format!("{class} not counted"));
+                }
+                continue;
+            };
+            let attempted = range(counted().map(|c| c.attempted)).unwrap_or_default();
+            let wanted = wanted
+                .map(|n| format!(", wanted {}", count(*n)))
+                .unwrap_or_default();
+            facts.push(format!("{class} moved {moved} (tried {attempted}{wanted})"));
+        }
+        facts.extend(
+            range(ended.iter().map(|r| r.pages_verified)).map(|n| format!("{n} pages verified")),
+        );
+        let name = text::line(&format!("{}/{}", group.variant, group.workload), LINE_MAX);
+        out.line(format_args!("  {name}: {}", facts.join("; ")));
+        if let Some(rate) = rate(group) {
+            out.line(format_args!("    {rate}"));
+        }
+    }
+}
+
+fn rate(group: &Group) -> Option<String> {
+    match group.rate {
+        Rate::Detection {
+            detected,
+            total,
+            interval: (low, high),
+        } => Some(format!(
+            "caught {detected} of {}: a rate of {} to {} at 95 %",
+            plural(total, "seed", "seeds"),
+            percent(low),
+            percent(high)
+        )),
+        Rate::Clean {
+            passed,
+            missed_at_most: Some(missed),
+            ..
+        } if group.variant == FIXED => Some(format!(
+            "{} clean: a defect that shows in up to {} of seeds could have been missed, at 95 %",
+            plural(passed, "seed", "seeds"),
+            percent(missed)
+        )),
+        Rate::Clean { .. } | Rate::Unknown => None,
+    }
+}
+
+fn kernels(out: &mut Out, run: &Run) {
+    for (name, kernel) in &run.record.kernels {
+        if let KernelRecord::Unavailable { reason, .. } = kernel {
+            let name = text::line(name, LINE_MAX);
+            out.line(format_args!(
+                "\nNo kernel {name}: {}",
+                text::line(reason, LINE_MAX)
+            ));
+        }
+    }
+}
+
+fn outcome(out: &mut Out, summary: &Summary) {
+    if !summary.because.is_empty() {
+        out.head("In the way");
+        for reason in summary.because.iter().take(REASONS) {
+            out.line(format_args!("  {}", text::line(reason, LINE_MAX)));
+        }
+        if summary.because.len() > REASONS {
+            out.line(format_args!(
+                "  and {} more; the page has them all",
+                summary.because.len() - REASONS
+            ));
+        }
+    }
+    let style = match summary.outcome {
+        Outcome::AsExpected => Style::new().green().bold(),
+        Outcome::Contradiction => Style::new().red().bold(),
+        Outcome::Inconclusive => Style::new().yellow().bold(),
+        Outcome::HarnessError => Style::new().magenta().bold(),
+    };
+    let words = out.paint(summary.outcome.words(), style);
+    out.line(format_args!(
+        "\n{words}: {}",
+        text::line(&summary.sentence, 2 * LINE_MAX)
+    ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn a_good_run_reads_so() {
+        insta::assert_snapshot!(render(&fixture::as_expected(), false));
+    }
+
+    #[test]
+    fn an_unfinished_run_reads_so() {
+        insta::assert_snapshot!(render(&fixture::unfinished(), false));
+    }
+
+    #[test]
+    fn guests_cannot_drive_the_terminal() {
+        for styled in [false, true] {
+            let text = render(&fixture::hostile(), styled);
+            assert!(!text.contains(['\u{202e}', '\x07']), "{text:?}");
+            assert!(
+                !text.contains("\x1b[2J") && !text.contains("\x1b]"),
+                "{text:?}"
+            );
+            assert!(
+                text.contains(r"\u{1b}[2J") && text.contains(r"\u{202e}gnp.exe"),
+                "{text}"
+            );
+            assert!(text.len() < 20_000);
+        }
+        assert!(!render(&fixture::hostile(), false).contains('\x1b'));
+    }
+
+    #[test]
+    fn style_changes_no_word() {
+        let run = fixture::unfinished();
+        let styled = render(&run, true);
+        let sgr = regex::Regex::new("\x1b\\[[0-9;]*m").unwrap();
+        assert!(styled.contains('\x1b'));
+        // A padded column may end in styled text, so trailing blanks may differ.
+        let trim = |s: &str| s.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
+        assert_eq!(
+            trim(&sgr.replace_all(&styled, "")),
+            trim(&render(&run, false))
+        );
+    }
+}
