@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use object::elf::{DT_NEEDED, EM_X86_64, FileHeader64};
+use object::Endianness;
+use object::elf::{DT_NEEDED, DT_NULL, EM_X86_64, FileHeader64};
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
-use object::{Endianness, elf};
 
 use super::Error;
 use super::tree::read;
@@ -189,9 +189,9 @@ pub(super) fn dependencies(path: &Utf8Path, data: &[u8]) -> Result<Dependencies,
         let strings = sections.strings(endian, data, link).map_err(failed)?;
         for entry in entries
             .iter()
-            .take_while(|entry| entry.d_tag(endian) != elf::DT_NULL.into())
+            .take_while(|entry| entry.d_tag(endian) != DT_NULL)
         {
-            if entry.d_tag(endian) == DT_NEEDED.into() {
+            if entry.d_tag(endian) == DT_NEEDED {
                 let name = entry.string(endian, strings).map_err(failed)?;
                 found
                     .needed

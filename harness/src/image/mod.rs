@@ -9,6 +9,8 @@ mod build;
 mod error;
 mod keys;
 mod libraries;
+#[cfg(test)]
+mod tests;
 mod tools;
 mod tree;
 

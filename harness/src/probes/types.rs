@@ -166,7 +166,7 @@ pub(super) fn for_each_unit<'a>(
     let mut others = Vec::new();
     let mut headers = dwarf.units();
     while let Some(header) = headers.next()? {
-        let unit = dwarf.unit(header.clone())?;
+        let unit = dwarf.unit(header)?;
         if !unit_name(&unit).is_some_and(is_mm) {
             others.push(header);
         } else if visit(&unit)?.is_break() {
