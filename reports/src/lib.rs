@@ -12,6 +12,7 @@ pub mod run;
 pub mod summary;
 pub mod terminal;
 pub mod text;
+pub mod trace;
 
 #[cfg(test)]
 mod fixture;

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Reads a collected report: title, kind, task, stacks, and whether it can be trusted.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+
+use super::engine::{Collected, What};
+use super::formats::{Blame, Ends, FORMATS, Format, Variant};
+use super::pattern::{compile, lazy};
+use super::report::{Access, Direction, Role};
+use super::stack::{self, Stacks};
+use super::{Kind, Report, blame, title};
+
+/// Bytes of text kept of a report.
+const MAX_TEXT: usize = 96 * 1024;
+/// Bytes in which a report's details are searched.
+const MAX_DETAIL: usize = 16 * 1024;
+/// Stands for the function that a corrupted report does not give.
+const CORRUPTED: &str = "corrupted";
+
+lazy!(
+    CPU_LINE = r"CPU: (?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>\d+) Comm: (?P<task>.{1,32}?) (?:Not tainted|Tainted)"
+);
+lazy!(BY_TASK = r"by task (?P<task>.{1,32}?)/(?P<pid>\d+)\b");
+lazy!(
+    ACCESS = r"(?m)^(?P<direction>Read|Write) of size (?P<size>\d+)(?: at addr (?P<address>[0-9a-f]{1,16}))?"
+);
+
+/// Every pattern of the table, compiled once.
+static COMPILED: LazyLock<HashMap<&'static str, Regex>> = LazyLock::new(|| {
+    FORMATS
+        .iter()
+        .flat_map(|f| f.variants.iter().map(|v| v.when).chain([f.header]))
+        .map(|pattern| (pattern, compile(pattern)))
+        .collect()
+});
+
+type Names = BTreeMap<String, String>;
+
+/// Makes a report of collected lines.
+pub(super) fn report(collected: &Collected) -> Report {
+    let text = join(&collected.lines, MAX_TEXT);
+    let read = stack::read(
+        collected.lines[collected.header.min(collected.lines.len())..]
+            .iter()
+            .map(String::as_str),
+    );
+    let mut report = Report {
+        title: "unexpected kernel reboot".to_owned(),
+        alt_titles: Vec::new(),
+        kind: Kind::UnexpectedReboot,
+        corrupted: None,
+        panicked: collected.panicked,
+        span: collected.span.clone(),
+        task: None,
+        pid: None,
+        cpu: None,
+        stacks: Vec::new(),
+        access: access(&text),
+        guilty: None,
+        text,
+    };
+    if let What::Report(format) = collected.what {
+        describe(&mut report, collected, format, &read);
+    }
+    report.stacks = read.stacks;
+    report
+}
+
+fn describe(report: &mut Report, collected: &Collected, format: &Format, read: &Stacks) {
+    let from_header = join(&collected.lines[collected.header..], MAX_DETAIL);
+    let mut names = Names::new();
+    let header = COMPILED.get(format.header);
+    if let Some(captures) = header.and_then(|re| re.captures(&collected.lines[collected.header])) {
+        take(&mut names, header, &captures);
+    }
+    let Some(variant) = choose(format, &from_header, &mut names) else {
+        return;
+    };
+    who(report, &from_header, &names);
+    report.kind = variant.kind;
+
+    let named = names.get("func").cloned();
+    let guilty = blame::guilty(variant, named.as_deref(), &from_header, read);
+    report.corrupted = corruption(collected, format, variant, read, guilty.is_some());
+    let functions = guilty
+        .as_deref()
+        .map_or_else(|| vec![CORRUPTED.to_owned()], title::names);
+    report.guilty = guilty.is_some().then(|| functions[0].clone());
+    if let Some(named) = &named {
+        names.insert("named".to_owned(), title::function(named));
+    }
+
+    let fill =
+        |template: &str, function: &str| title::normalize(&expand(template, &names, function));
+    report.title = fill(variant.title, &functions[0]);
+    let mut alt: Vec<String> = variant
+        .alt
+        .iter()
+        .chain(&[variant.title])
+        .flat_map(|template| functions.iter().map(|function| fill(template, function)))
+        .filter(|title| *title != report.title)
+        .collect();
+    alt.sort();
+    alt.dedup();
+    report.alt_titles = alt;
+}
+
+/// The first variant whose pattern the report holds.
+fn choose(format: &Format, text: &str, names: &mut Names) -> Option<&'static Variant> {
+    let format: &'static Format = FORMATS.iter().find(|f| f.header == format.header)?;
+    format.variants.iter().find(|variant| {
+        if variant.when.is_empty() {
+            return true;
+        }
+        let re = COMPILED.get(variant.when);
+        let Some(captures) = re.and_then(|re| re.captures(text)) else {
+            return false;
+        };
+        take(names, re, &captures);
+        true
+    })
+}
+
+fn take(names: &mut Names, re: Option<&Regex>, captures: &Captures) {
+    for name in re.into_iter().flat_map(Regex::capture_names).flatten() {
+        if let Some(found) = captures.name(name) {
+            names.insert(name.to_owned(), found.as_str().trim().to_owned());
+        }
+    }
+}
+
+fn expand(template: &str, names: &Names, function: &str) -> String {
+    let mut title = template.replace("{func}", function);
+    for (name, value) in names {
+        title = title.replace(&format!("{{{name}}}"), value);
+    }
+    title
+}
+
+fn who(report: &mut Report, text: &str, names: &Names) {
+    let mut set = |captures: &dyn Fn(&str) -> Option<String>| {
+        report.task = report.task.take().or_else(|| captures("task"));
+        report.pid = report.pid.or_else(|| captures("pid")?.parse().ok());
+        report.cpu = report.cpu.or_else(|| captures("cpu")?.parse().ok());
+    };
+    set(&|name| names.get(name).cloned());
+    for re in [&*BY_TASK, &*CPU_LINE] {
+        if let Some(captures) = re.captures(text) {
+            set(&|name| captures.name(name).map(|m| m.as_str().to_owned()));
+        }
+    }
+}
+
+fn corruption(
+    collected: &Collected,
+    format: &Format,
+    variant: &Variant,
+    read: &Stacks,
+    guilty: bool,
+) -> Option<String> {
+    let crash = read
+        .stacks
+        .iter()
+        .any(|stack| stack.role == Role::Crash && !stack.frames.is_empty());
+    let cut_short = collected.last
+        && !collected.closed
+        && !collected.panicked
+        && variant.blame != Blame::Nobody
+        && (!read.complete || format.ends == Ends::Ruler);
+    if !variant.corrupt.is_empty() {
+        Some(variant.corrupt)
+    } else if collected.mixed.is_some() {
+        collected.mixed
+    } else if cut_short {
+        Some("cut short: the console ends within it")
+    } else if variant.blame == Blame::Nobody || guilty && (crash || variant.blame == Blame::Stalled)
+    {
+        None
+    } else if crash {
+        Some("no frame of its stack can be blamed")
+    } else {
+        Some("it has no stack")
+    }
+    .map(str::to_owned)
+}
+
+fn access(text: &str) -> Option<Access> {
+    let captures = ACCESS.captures(text)?;
+    Some(Access {
+        direction: if &captures["direction"] == "Read" {
+            Direction::Read
+        } else {
+            Direction::Write
+        },
+        size: captures["size"].parse().ok(),
+        address: captures
+            .name("address")
+            .and_then(|m| u64::from_str_radix(m.as_str(), 16).ok()),
+    })
+}
+
+/// True when the lines end within a stack: frames have begun and their bottom is not printed.
+pub(super) fn in_a_stack(lines: &[String]) -> bool {
+    // A stack's bottom is among its last lines: looking at all of a long report for each
+    // header would be quadratic.
+    let tail = &lines[lines.len().saturating_sub(250)..];
+    let read = stack::read(tail.iter().map(String::as_str));
+    !read.complete && read.stacks.iter().any(|stack| stack.role == Role::Crash)
+}
+
+fn join(lines: &[String], limit: usize) -> String {
+    let mut text = String::new();
+    for line in lines {
+        if text.len() + line.len() >= limit {
+            break;
+        }
+        text.push_str(line);
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Console bytes to crash reports.
+//!
+//! [`parse`] is pure and runs in one pass: memory and time are bounded by
+//! constants for one report and are linear in the console's length.
+//!
+//! - `formats` is the one declarative table of what a crash looks like;
+//! - `console` makes lines of bytes, `engine` collects the lines of each report
+//!   by their caller, `finish` reads a collected report;
+//! - `stack` finds frames, `blame` chooses the guilty one, `title` normalises.
+
+mod blame;
+mod console;
+mod engine;
+mod finish;
+mod formats;
+mod kind;
+mod pattern;
+mod report;
+mod stack;
+mod title;
+
+pub use engine::parse;
+pub use kind::Kind;
+pub use report::{Access, Direction, Frame, Pc, Report, Role, Stack};
+pub use title::normalize;
