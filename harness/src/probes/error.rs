@@ -113,7 +113,18 @@ pub enum Unprobeable {
         /// Their symbols.
         clones: Vec<String>,
     },
-    /// Some calls would be missed.
+    /// The function and copies of it.
+    #[error(
+        "the compiler made copies of {function} ({}), whose calls a probe would miss",
+        clones.join(", ")
+    )]
+    Cloned {
+        /// The function.
+        function: String,
+        /// Symbols of the copies.
+        clones: Vec<String>,
+    },
+    /// Calls were merged into their callers.
     #[error("the compiler inlined {function} in {unit}, so that a probe would miss calls")]
     Inlined {
         /// The function.

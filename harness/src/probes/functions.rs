@@ -11,41 +11,45 @@ use super::Unprobeable;
 use super::types::{for_each_unit, name_of, unit_name};
 use super::vmlinux::Dwarf;
 
-/// Those of `functions` that have no symbol of their exact name.
-pub(super) fn without_symbol<'a, R: ReadRef<'a>>(
+/// Those of `functions` whose symbol is absent or not alone.
+pub(super) fn without_sole_symbol<'a, R: ReadRef<'a>>(
     elf: &object::File<'a, R>,
     functions: &[&str],
 ) -> BTreeMap<String, Unprobeable> {
-    let mut clones: BTreeMap<&str, Vec<String>> =
-        functions.iter().map(|name| (*name, Vec::new())).collect();
+    let mut present = BTreeSet::new();
+    let mut clones: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for symbol in elf
         .symbols()
         .filter(|symbol| symbol.kind() == SymbolKind::Text)
     {
         let Ok(name) = symbol.name() else { continue };
         let (stem, suffix) = name.split_once('.').unwrap_or((name, ""));
-        if suffix.is_empty() {
-            clones.remove(stem);
-        } else if let Some(found) = clones.get_mut(stem) {
-            found.push(name.to_owned());
+        let Some(function) = functions.iter().copied().find(|function| *function == stem) else {
+            continue;
+        };
+        match suffix {
+            "" => _ = present.insert(function),
+            // The unlikely part of the same function, reached through its entry only.
+            "cold" => {}
+            _ => clones.entry(function).or_default().push(name.to_owned()),
         }
     }
-    clones
-        .into_iter()
-        .map(|(name, mut clones)| {
-            let function = name.to_owned();
-            clones.sort();
-            let reason = if clones.is_empty() {
-                Unprobeable::Absent { function }
-            } else {
-                Unprobeable::OnlyClones { function, clones }
-            };
-            (name.to_owned(), reason)
-        })
-        .collect()
+    let mut unprobeable = BTreeMap::new();
+    for name in functions.iter().copied() {
+        let function = name.to_owned();
+        let reason = match (present.contains(name), clones.remove(name)) {
+            (true, None) => continue,
+            (true, Some(clones)) => Unprobeable::Cloned { function, clones },
+            (false, Some(clones)) => Unprobeable::OnlyClones { function, clones },
+            (false, None) => Unprobeable::Absent { function },
+        };
+        unprobeable.insert(name.to_owned(), reason);
+    }
+    unprobeable
 }
 
-/// Those of `functions` of which the compiler inlined a call within their own unit.
+/// Those of `functions` of which the compiler inlined a call within their own unit;
+/// without link-time optimisation other units can only call them.
 pub(super) fn inlined(
     dwarf: &Dwarf<'_>,
     functions: &[&str],

@@ -341,7 +341,7 @@ fn what_debug_information_lacks_is_named() {
 #[test]
 fn functions_that_a_probe_would_not_see_whole_are_told_apart() {
     let text = "
-int out; 
+int out;
 __attribute__((noinline)) void plain(int a) { out = a; }
 static inline __attribute__((always_inline)) void body(int a) { out += a; }
 void copied(int a) { body(a); }
@@ -350,15 +350,28 @@ extern void both(int a);
 void caller(int a) { both(a); plain(a); }
 void clone_only(int a) __asm__(\"clone_only.isra.0\");
 void clone_only(int a) { out = a; }
+void twice(int a) { out = a; }
+void twice_copy(int a) __asm__(\"twice.constprop.0\");
+void twice_copy(int a) { out = a; }
+void twice_cold(int a) __asm__(\"plain.cold\");
+void twice_cold(int a) { out = a; }
 void clone_onlyish(int a) { out = a; }
 ";
     let (_folder, object) = compiled(text, &["-g", "-O1"]);
-    let asked = ["plain", "copied", "both", "clone_only", "clone", "absent"];
+    let asked = [
+        "plain",
+        "copied",
+        "both",
+        "clone_only",
+        "clone",
+        "twice",
+        "absent",
+    ];
     let (_, reasons) = Vmlinux::new(&object)
         .inspect(&Wanted::default(), &asked)
         .unwrap();
     let names: Vec<&str> = reasons.keys().map(String::as_str).collect();
-    assert_eq!(names, ["absent", "both", "clone", "clone_only"]);
+    assert_eq!(names, ["absent", "both", "clone", "clone_only", "twice"]);
     assert!(matches!(&reasons["absent"], Unprobeable::Absent { .. }));
     assert!(matches!(&reasons["clone"], Unprobeable::Absent { .. }));
     assert!(
@@ -367,5 +380,9 @@ void clone_onlyish(int a) { out = a; }
     assert!(
         matches!(&reasons["clone_only"], Unprobeable::OnlyClones { clones, .. }
         if *clones == ["clone_only.isra.0"])
+    );
+    assert!(
+        matches!(&reasons["twice"], Unprobeable::Cloned { clones, .. }
+        if *clones == ["twice.constprop.0"])
     );
 }

@@ -66,7 +66,7 @@ impl Vmlinux {
             source,
         };
         let found = wanted.find(&dwarf).map_err(dwarf_error)?;
-        let mut unprobeable = functions::without_symbol(&elf, functions);
+        let mut unprobeable = functions::without_sole_symbol(&elf, functions);
         let present: Vec<&str> = functions
             .iter()
             .copied()
