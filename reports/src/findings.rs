@@ -24,8 +24,21 @@ pub struct Occurrence<'a> {
     pub cell: &'a CellId,
     /// The finding.
     pub finding: &'a Finding,
+    /// The cell's first reason for its verdict, if it gave one.
+    pub reason: Option<&'a str>,
     /// Whether the cell's verdict is the expected one.
     pub as_expected: bool,
+}
+
+impl FindingGroup<'_> {
+    /// What was observed, for a finding that has no text of its own.
+    pub fn reason(&self) -> Option<&str> {
+        let here = self
+            .occurrences
+            .iter()
+            .find(|o| o.cell == self.sample_cell)?;
+        here.reason.filter(|_| self.sample.text.is_empty())
+    }
 }
 
 /// Groups the first findings of a run's cells by title, those of unexpected verdicts first,
@@ -41,6 +54,7 @@ pub fn group(run: &Run) -> Vec<FindingGroup<'_>> {
         let occurrence = Occurrence {
             cell: &record.cell,
             finding: first,
+            reason: record.reasons.first().map(String::as_str),
             as_expected: record.as_expected,
         };
         let known = groups.iter().position(|g| g.sample.title == first.title);

@@ -149,9 +149,11 @@ impl View {
                 .collect(),
             matrices: matrix::all(run, &summary, &findings),
             findings: finding::all(&findings),
-            cells: run
-                .cells
+            // Seeds of one group stand together, whatever the order in which they ran.
+            cells: summary
+                .groups
                 .iter()
+                .flat_map(|g| run.cells.iter().filter(|c| g.holds(&c.id)))
                 .map(|c| cell::CellView::of(run, c))
                 .collect(),
             kernels: record

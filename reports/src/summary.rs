@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What a run says as a whole: its outcome, and each variant's detection rate.
 
+mod rate;
+mod tally;
+
 use std::collections::BTreeMap;
 
 use crate::record::{CellId, CellRecord, Expected, KernelRecord, Status};
 use crate::run::{Cell, CellState, Run};
-use crate::text::{self, plural};
+
+pub use rate::Rate;
+use tally::Tally;
 
 /// The variant that stands for the tree under test.
 pub const FIXED: &str = "fixed";
@@ -130,32 +135,6 @@ impl Group {
     }
 }
 
-/// What the seeds of a group say of the chance to detect a defect.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Rate {
-    /// The variant was expected to fail.
-    Detection {
-        /// Seeds that failed in the expected way.
-        detected: usize,
-        /// Seeds that ended without a harness error.
-        total: usize,
-        /// Wilson's 95 % interval of the detection rate, as shares.
-        interval: (f64, f64),
-    },
-    /// The variant was expected to pass.
-    Clean {
-        /// Seeds that passed.
-        passed: usize,
-        /// Seeds that ended without a harness error.
-        total: usize,
-        /// The largest share of seeds in which a defect may show that these passes would still
-        /// have missed with a chance of 5 %; absent when a seed did not pass.
-        missed_at_most: Option<f64>,
-    },
-    /// No seed ended with a verdict.
-    Unknown,
-}
-
 /// What a run says as a whole.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
@@ -175,16 +154,16 @@ impl Summary {
     /// Judges a run.
     pub fn of(run: &Run) -> Self {
         let groups = groups(run);
-        let mut worst = Tally::default();
+        let mut tally = Tally::default();
         for cell in &run.cells {
-            worst.cell(run, cell);
+            tally.cell(run, cell);
         }
         for (kernel, record) in &run.record.kernels {
-            worst.kernel(kernel, record);
+            tally.kernel(kernel, record);
         }
-        let outcome = worst.outcome(run);
-        let sentence = worst.sentence(outcome, run, &groups);
-        let because = [worst.contradictions, worst.broken, worst.inconclusive].concat();
+        let outcome = tally.outcome(run);
+        let sentence = tally.sentence(outcome, run, &groups);
+        let because = tally.because();
         Self {
             outcome,
             sentence,
@@ -229,156 +208,6 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     }
     seen
 }
-
-/// The reasons against "as expected", by weight.
-#[derive(Default)]
-struct Tally {
-    contradictions: Vec<String>,
-    broken: Vec<String>,
-    inconclusive: Vec<String>,
-    errors: usize,
-    unreadable: usize,
-    not_ended: usize,
-    too_little: usize,
-    no_kernel: Vec<String>,
-    does_not_apply: Vec<String>,
-}
-
-impl Tally {
-    fn cell(&mut self, run: &Run, cell: &Cell) {
-        match (&cell.state, standing(run, cell)) {
-            (CellState::Ended(record), Standing::Contradicts) => {
-                self.contradictions.push(because(record));
-            }
-            (CellState::Ended(record), Standing::Broken) => {
-                self.errors += 1;
-                self.broken.push(because(record));
-            }
-            (CellState::Ended(record), Standing::Inconclusive) => {
-                self.too_little += 1;
-                self.inconclusive.push(because(record));
-            }
-            (CellState::Unreadable(why), _) => {
-                self.unreadable += 1;
-                self.broken.push(format!("{}: {why}", cell.id));
-            }
-            (CellState::Unfinished, Standing::Broken) => {
-                self.not_ended += 1;
-                self.broken
-                    .push(format!("{}: has not ended; resume the run", cell.id));
-            }
-            (CellState::Unfinished | CellState::Ended(_), _) => {}
-        }
-    }
-
-    fn kernel(&mut self, name: &str, record: &KernelRecord) {
-        if let KernelRecord::Unavailable {
-            reason,
-            does_not_apply,
-        } = record
-        {
-            let (names, lines) = if *does_not_apply {
-                (&mut self.does_not_apply, &mut self.inconclusive)
-            } else {
-                (&mut self.no_kernel, &mut self.broken)
-            };
-            names.push(name.to_owned());
-            lines.push(format!("{name}: no kernel: {reason}"));
-        }
-    }
-
-    fn outcome(&self, run: &Run) -> Outcome {
-        if !self.contradictions.is_empty() {
-            Outcome::Contradiction
-        } else if !self.broken.is_empty() {
-            Outcome::HarnessError
-        } else if !self.inconclusive.is_empty() || run.cells.is_empty() {
-            Outcome::Inconclusive
-        } else {
-            Outcome::AsExpected
-        }
-    }
-
-    fn sentence(&self, outcome: Outcome, run: &Run, groups: &[Group]) -> String {
-        let parts = match outcome {
-            Outcome::AsExpected => return all_well(groups),
-            Outcome::Contradiction => contradicted(groups),
-            Outcome::HarnessError => {
-                let mut parts = Vec::new();
-                push_count(
-                    &mut parts,
-                    self.errors,
-                    "cell ended in ERROR",
-                    "cells ended in ERROR",
-                );
-                push_count(
-                    &mut parts,
-                    self.not_ended,
-                    "cell has not ended",
-                    "cells have not ended",
-                );
-                push_count(
-                    &mut parts,
-                    self.unreadable,
-                    "result cannot be read",
-                    "results cannot be read",
-                );
-                push_names(&mut parts, &self.no_kernel, "there is no kernel for");
-                parts
-            }
-            Outcome::Inconclusive if run.cells.is_empty() => {
-                return "the run has no cells, so it says nothing.".to_owned();
-            }
-            Outcome::Inconclusive => {
-                let mut parts = Vec::new();
-                push_count(
-                    &mut parts,
-                    self.too_little,
-                    "cell was clean, but too little migrated in it",
-                    "cells were clean, but too little migrated in them",
-                );
-                push_names(
-                    &mut parts,
-                    &self.does_not_apply,
-                    "the patch does not apply for",
-                );
-                parts
-            }
-        };
-        format!("{}.", parts.join("; "))
-    }
-}
-
-fn push_count(parts: &mut Vec<String>, n: usize, one: &str, many: &str) {
-    if n > 0 {
-        parts.push(plural(n, one, many));
-    }
-}
-
-fn push_names(parts: &mut Vec<String>, names: &[String], what: &str) {
-    if !names.is_empty() {
-        parts.push(format!("{what} {}", list(names)));
-    }
-}
-
-fn list(names: &[String]) -> String {
-    text::line(&names.join(", "), text::LINE_MAX)
-}
-
-fn because(record: &CellRecord) -> String {
-    let expected = match record.status {
-        // An error says nothing about what was expected.
-        Status::Error => String::new(),
-        Status::Pass | Status::Fail | Status::Inconclusive => {
-            format!(", expected {}", describe(&record.expected))
-        }
-    };
-    let reason = record.reasons.first().map_or("", String::as_str);
-    format!("{}: {}{expected}. {reason}", record.cell, record.status)
-        .trim_end()
-        .to_owned()
-}
-
 /// What was expected, in words; titles are the expectations' own regular expressions.
 pub fn describe(expected: &Expected) -> String {
     match expected {
@@ -388,70 +217,6 @@ pub fn describe(expected: &Expected) -> String {
             let names: Vec<_> = classes.iter().map(|c| c.name()).collect();
             format!("to fail by refusing to migrate {}", names.join(", "))
         }
-    }
-}
-
-fn contradicted(groups: &[Group]) -> Vec<String> {
-    groups
-        .iter()
-        .filter(|group| group.standing(Standing::Contradicts) > 0)
-        .map(|group| {
-            let wrong = group.standing(Standing::Contradicts);
-            let name = text::line(
-                &format!("{} under {}", group.variant, group.workload),
-                text::LINE_MAX,
-            );
-            let of = plural(group.seeds(), "seed", "seeds");
-            match group.rate {
-                Rate::Clean { .. } => {
-                    format!("{name} was expected to pass and failed in {wrong} of {of}")
-                }
-                _ if group.marks.contains_key(&Mark::Ended(Status::Fail))
-                    && !group.marks.contains_key(&Mark::Ended(Status::Pass)) =>
-                {
-                    format!("{name} failed in an unexpected way in {wrong} of {of}")
-                }
-                _ => format!("{name} was not caught in the expected way in {wrong} of {of}"),
-            }
-        })
-        .collect()
-}
-
-fn all_well(groups: &[Group]) -> String {
-    let mut caught = Vec::new();
-    let mut clean: Vec<String> = Vec::new();
-    for group in groups {
-        let names = if matches!(group.rate, Rate::Clean { .. }) {
-            &mut clean
-        } else {
-            &mut caught
-        };
-        if !names.contains(&group.variant) {
-            names.push(group.variant.clone());
-        }
-    }
-    // A broken variant is clean where its defect cannot show; that is no news.
-    clean.retain(|name| !caught.contains(name));
-    let clean = (!clean.is_empty()).then(|| format!("{} passed", list(&clean)));
-    let caught = (!caught.is_empty()).then(|| match caught.len() {
-        1 => format!(
-            "the broken variant {} was caught in its expected way",
-            list(&caught)
-        ),
-        n => format!(
-            "all {n} broken variants were caught, each in its expected way: {}",
-            list(&caught)
-        ),
-    });
-    match (clean, caught) {
-        (Some(clean), Some(caught)) => format!("{clean}, and {caught}."),
-        (Some(only), None) => format!(
-            "{only}; no broken variant was run, so nothing shows that a defect would be caught."
-        ),
-        (None, Some(only)) => format!(
-            "{only}; no variant was expected to pass, so nothing shows that clean runs pass."
-        ),
-        (None, None) => "every cell ended as expected.".to_owned(),
     }
 }
 
@@ -509,65 +274,8 @@ fn group(run: &Run, cells: &[&Cell]) -> Option<Group> {
         workload: first.workload.clone(),
         marks,
         standings: cells.iter().map(|cell| standing(run, cell)).collect(),
-        rate: rate(cells),
+        rate: Rate::of(cells),
     })
 }
-
-fn rate(cells: &[&Cell]) -> Rate {
-    let judged: Vec<_> = cells
-        .iter()
-        .filter_map(|c| c.result())
-        .filter(|r| r.status != Status::Error)
-        .collect();
-    let total = judged.len();
-    if total == 0 {
-        Rate::Unknown
-    } else if judged.iter().all(|r| r.expected == Expected::Clean) {
-        let passed = judged.iter().filter(|r| r.status == Status::Pass).count();
-        Rate::Clean {
-            passed,
-            total,
-            missed_at_most: (passed == total).then(|| missed_at_most(passed)),
-        }
-    } else {
-        let detected = judged
-            .iter()
-            .filter(|r| r.status == Status::Fail && r.as_expected)
-            .count();
-        Rate::Detection {
-            detected,
-            total,
-            interval: wilson(detected, total),
-        }
-    }
-}
-
-/// The largest share of seeds in which a defect shows that `n` clean seeds miss with a chance of 5 %.
-fn missed_at_most(n: usize) -> f64 {
-    1.0 - 0.05_f64.powf(1.0 / n as f64)
-}
-
-/// Wilson's score interval at 95 % of `hits` in `n` trials, as shares; `n` is not 0.
-fn wilson(hits: usize, n: usize) -> (f64, f64) {
-    const Z: f64 = 1.959_963_984_540_054;
-    let n = n as f64;
-    let p = hits as f64 / n;
-    let scale = 1.0 + Z * Z / n;
-    let middle = p + Z * Z / (2.0 * n);
-    let spread = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-    // Rounding must not carry the ends of 0/n and n/n off the ends of the scale.
-    let low = if hits == 0 {
-        0.0
-    } else {
-        (middle - spread) / scale
-    };
-    let high = if p >= 1.0 {
-        1.0
-    } else {
-        (middle + spread) / scale
-    };
-    (low, high)
-}
-
 #[cfg(test)]
 mod tests;

@@ -177,6 +177,9 @@ fn finding(out: &mut Out, group: &FindingGroup<'_>) {
         "  {expected}, in {} of {places}{when}",
         plural(group.occurrences.len(), "cell", "cells")
     ));
+    if let Some(reason) = group.reason() {
+        out.line(format_args!("    {}", text::line(reason, LINE_MAX)));
+    }
     let Some(stack) = group.sample.stacks.first() else {
         return;
     };
@@ -245,7 +248,7 @@ fn rate(group: &Group) -> Option<String> {
             total,
             interval: (low, high),
         } => Some(format!(
-            "caught {detected} of {}: a rate of {} to {} at 95 %",
+            "caught {detected} of {}: a rate of {} to {} at 95\u{a0}%",
             plural(total, "seed", "seeds"),
             percent(low),
             percent(high)
@@ -255,7 +258,7 @@ fn rate(group: &Group) -> Option<String> {
             missed_at_most: Some(missed),
             ..
         } if group.variant == FIXED => Some(format!(
-            "{} clean: a defect that shows in up to {} of seeds could have been missed, at 95 %",
+            "{} clean: a defect that shows in up to {} of seeds could have been missed, at 95\u{a0}%",
             plural(passed, "seed", "seeds"),
             percent(missed)
         )),

@@ -85,13 +85,14 @@ pub fn duration(ms: u64) -> String {
 }
 
 /// A share as a percentage; never rounded to 0 or 100 unless it is exactly that.
+/// Number and sign do not part at a line break.
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     match percent {
-        p if p > 0.0 && p < 0.1 => "under 0.1 %".to_owned(),
-        p if p < 100.0 && p > 99.9 => "over 99.9 %".to_owned(),
-        p if p == p.round() => format!("{p:.0} %"),
-        p => format!("{p:.1} %"),
+        p if p > 0.0 && p < 0.1 => "under 0.1\u{a0}%".to_owned(),
+        p if p < 100.0 && p > 99.9 => "over 99.9\u{a0}%".to_owned(),
+        p if p == p.round() => format!("{p:.0}\u{a0}%"),
+        p => format!("{p:.1}\u{a0}%"),
     }
 }
 
@@ -134,7 +135,7 @@ mod tests {
         );
         assert_eq!(
             [percent(0.0), percent(1.0), percent(0.99999), percent(0.632)],
-            ["0 %", "100 %", "over 99.9 %", "63.2 %"]
+            ["0\u{a0}%", "100\u{a0}%", "over 99.9\u{a0}%", "63.2\u{a0}%"]
         );
     }
 }

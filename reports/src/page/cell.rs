@@ -143,7 +143,9 @@ impl ClassRow {
             moved: count(shown.moved),
             wanted: wanted.map(|n| count(*n)).unwrap_or_default(),
             // A finding may end a cell early, so that falling short says nothing then.
-            reached: record.status == Status::Fail || wanted.is_none_or(|n| shown.moved >= *n),
+            reached: record.status == Status::Fail
+                || counts.is_none()
+                || wanted.is_none_or(|n| shown.moved >= *n),
         })
     }
 }

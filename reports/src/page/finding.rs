@@ -28,6 +28,8 @@ pub(super) struct FindingView {
     sample_cell: String,
     task: String,
     corrupted: String,
+    /// What was observed, where there is no text.
+    reason: String,
     stacks: Vec<StackView>,
     text: String,
     later: Vec<Later>,
@@ -92,6 +94,7 @@ impl FindingView {
             sample_cell: short(&group.sample_cell.name()),
             task: sample.task.as_deref().map(short).unwrap_or_default(),
             corrupted: sample.corrupted.as_deref().map(short).unwrap_or_default(),
+            reason: group.reason().map(short).unwrap_or_default(),
             stacks: sample
                 .stacks
                 .iter()

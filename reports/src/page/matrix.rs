@@ -173,7 +173,7 @@ fn rate(group: &Group) -> String {
             interval: (low, high),
         } => {
             format!(
-                "caught {detected} of {total}; rate {} to {} at 95 %",
+                "caught {detected} of {total}; rate {} to {} at 95\u{a0}%",
                 percent(low),
                 percent(high)
             )

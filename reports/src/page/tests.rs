@@ -14,7 +14,7 @@ fn visible(page: &str) -> String {
         .unwrap()
         .replace_all(body, " ")
         .into_owned();
-    let bare = bare.replace("&#x2f;", "/");
+    let bare = bare.replace("&#x2f;", "/").replace(['\u{a0}'], " ");
     bare.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
