@@ -10,6 +10,7 @@ pub mod page;
 pub mod record;
 pub mod run;
 pub mod summary;
+pub mod symbolize;
 pub mod terminal;
 pub mod text;
 pub mod trace;

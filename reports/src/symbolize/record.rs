@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Stacks of a report as the result record holds them.
+
+use super::{SourceFrame, Symbolizer};
+use crate::record::{FrameRecord, StackRecord};
+use crate::trace::{Frame, Report, Role, Stack};
+
+/// The stacks of a report, symbolized where a vmlinux is at hand.
+///
+/// Frames that the unwinder did not vouch for are left out of a stack that has better ones.
+pub fn to_record(report: &Report, symbolizer: Option<&Symbolizer>) -> Vec<StackRecord> {
+    report
+        .stacks
+        .iter()
+        .map(|stack| stack_record(report, stack, symbolizer))
+        .collect()
+}
+
+fn stack_record(report: &Report, stack: &Stack, symbolizer: Option<&Symbolizer>) -> StackRecord {
+    let role = match stack.role {
+        Role::Crash if report.access.is_some() => "access",
+        role => role.name(),
+    };
+    let any = stack.frames.iter().any(|frame| frame.reliable);
+    let frames = stack
+        .frames
+        .iter()
+        .filter(|frame| frame.reliable || !any)
+        .flat_map(|frame| frame_records(frame, symbolizer))
+        .collect();
+    StackRecord {
+        role: role.to_owned(),
+        frames,
+    }
+}
+
+fn frame_records(frame: &Frame, symbolizer: Option<&Symbolizer>) -> Vec<FrameRecord> {
+    // A module's symbol may have a namesake in vmlinux.
+    let symbolizer = symbolizer.filter(|_| frame.module.is_none());
+    let found = symbolizer
+        .map(|s| s.resolve(&frame.symbol, frame.offset, frame.size, frame.pc))
+        .unwrap_or_default();
+    let printed = Some(frame.to_string());
+    if found.is_empty() {
+        let function = frame.symbol.clone();
+        return vec![FrameRecord {
+            function,
+            printed,
+            file: None,
+            line: None,
+            inlined: false,
+        }];
+    }
+    found
+        .into_iter()
+        .map(
+            |SourceFrame {
+                 function,
+                 file,
+                 line,
+                 inlined,
+             }| FrameRecord {
+                function,
+                printed: printed.clone().filter(|_| !inlined),
+                file,
+                line,
+                inlined,
+            },
+        )
+        .collect()
+}
