@@ -35,7 +35,11 @@ impl Area {
     /// Anonymous memory in one piece.
     pub(crate) fn anonymous(pages: usize) -> Result<Self, AreaError> {
         let base = map_anonymous(pages, ProtFlags::READ | ProtFlags::WRITE)?;
-        Ok(Self { base, span: pages, places: (0..pages).collect() })
+        Ok(Self {
+            base,
+            span: pages,
+            places: (0..pages).collect(),
+        })
     }
 
     /// Anonymous memory in pieces of 1 to `piece` pages with a hole after each.
@@ -46,12 +50,26 @@ impl Area {
         let pieces = pieces(pages, piece, seed);
         let span = pages + pieces.len();
         let base = map_anonymous(span, ProtFlags::empty())?;
-        let mut area = Self { base, span, places: Vec::with_capacity(pages) };
+        let mut area = Self {
+            base,
+            span,
+            places: Vec::with_capacity(pages),
+        };
         let mut at = 0;
         for piece in pieces {
             // SAFETY: the piece lies within the mapping just made, which nothing borrows yet.
-            unsafe { mprotect(area.address(at), piece * PAGE, MprotectFlags::READ | MprotectFlags::WRITE) }
-                .map_err(|source| AreaError { call: "mprotect", pages: piece, source })?;
+            unsafe {
+                mprotect(
+                    area.address(at),
+                    piece * PAGE,
+                    MprotectFlags::READ | MprotectFlags::WRITE,
+                )
+            }
+            .map_err(|source| AreaError {
+                call: "mprotect",
+                pages: piece,
+                source,
+            })?;
             area.places.extend(at..at + piece);
             at += piece + 1;
         }
@@ -60,15 +78,34 @@ impl Area {
 
     /// A file of the kernel's own tmpfs, mapped shared.
     pub(crate) fn tmpfs(pages: usize) -> Result<Self, AreaError> {
-        let failed = |call| move |source| AreaError { call, pages, source };
+        let failed = |call| {
+            move |source| AreaError {
+                call,
+                pages,
+                source,
+            }
+        };
         let file = memfd_create("swapmig", MemfdFlags::CLOEXEC).map_err(failed("memfd_create"))?;
         ftruncate(&file, (pages * PAGE) as u64).map_err(failed("ftruncate"))?;
         let prot = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a new mapping at an address of the kernel's choice; the file is not shared with anyone.
-        let base = unsafe { mmap(ptr::null_mut(), pages * PAGE, prot, MapFlags::SHARED, &file, 0) }
-            .map_err(failed("mmap"))?;
+        let base = unsafe {
+            mmap(
+                ptr::null_mut(),
+                pages * PAGE,
+                prot,
+                MapFlags::SHARED,
+                &file,
+                0,
+            )
+        }
+        .map_err(failed("mmap"))?;
         let base = non_null(base, "mmap", pages)?;
-        Ok(Self { base, span: pages, places: (0..pages).collect() })
+        Ok(Self {
+            base,
+            span: pages,
+            places: (0..pages).collect(),
+        })
     }
 
     /// How many pages it has, holes not counted.
@@ -94,26 +131,69 @@ impl Area {
         self.address(self.places[index]) as usize
     }
 
-    /// Asks for the pages to be written to swap (MADV_PAGEOUT).
-    pub(crate) fn page_out(&self) -> Result<(), AreaError> {
-        self.advise(0, self.span, Advice::LinuxPageOut, "madvise(MADV_PAGEOUT)")
+    /// Asks for the pages to be written to swap (MADV_PAGEOUT), so many at a time.
+    ///
+    /// The kernel merges what one call writes into few requests: the batch decides
+    /// how many a disk limited by its requests has to serve.
+    pub(crate) fn page_out(&self, batch: usize) -> Result<(), AreaError> {
+        for first in (0..self.span).step_by(batch.max(1)) {
+            let pages = batch.max(1).min(self.span - first);
+            self.advise(first, pages, Advice::LinuxPageOut, "madvise(MADV_PAGEOUT)")?;
+        }
+        Ok(())
     }
 
     /// Asks for huge pages (MADV_HUGEPAGE).
     pub(crate) fn want_huge(&self) -> Result<(), AreaError> {
-        self.advise(0, self.span, Advice::LinuxHugepage, "madvise(MADV_HUGEPAGE)")
+        self.advise(
+            0,
+            self.span,
+            Advice::LinuxHugepage,
+            "madvise(MADV_HUGEPAGE)",
+        )
+    }
+
+    /// Refuses huge pages (MADV_NOHUGEPAGE).
+    pub(crate) fn want_small(&self) -> Result<(), AreaError> {
+        self.advise(
+            0,
+            self.span,
+            Advice::LinuxNoHugepage,
+            "madvise(MADV_NOHUGEPAGE)",
+        )
+    }
+
+    /// Writes to every page, so that each has memory of its own.
+    pub(crate) fn touch(&mut self) {
+        for index in 0..self.pages() {
+            self.page_mut(index)[0] = 1;
+        }
     }
 
     /// Gives pages back; they read as zeroes from then on (MADV_DONTNEED).
     pub(crate) fn release(&mut self, first: usize, pages: usize) -> Result<(), AreaError> {
-        self.advise(first, pages, Advice::LinuxDontNeed, "madvise(MADV_DONTNEED)")
+        self.advise(
+            first,
+            pages,
+            Advice::LinuxDontNeed,
+            "madvise(MADV_DONTNEED)",
+        )
     }
 
-    fn advise(&self, first: usize, pages: usize, advice: Advice, call: &'static str) -> Result<(), AreaError> {
+    fn advise(
+        &self,
+        first: usize,
+        pages: usize,
+        advice: Advice,
+        call: &'static str,
+    ) -> Result<(), AreaError> {
         // SAFETY: the range is this mapping's own. Page-out keeps the content; only `release`,
         // which borrows mutably, drops it, and zeroes are valid words.
-        unsafe { madvise(self.address(first), pages * PAGE, advice) }
-            .map_err(|source| AreaError { call, pages, source })
+        unsafe { madvise(self.address(first), pages * PAGE, advice) }.map_err(|source| AreaError {
+            call,
+            pages,
+            source,
+        })
     }
 
     fn address(&self, place: usize) -> *mut c_void {
@@ -132,13 +212,22 @@ impl Drop for Area {
 fn map_anonymous(pages: usize, prot: ProtFlags) -> Result<NonNull<u8>, AreaError> {
     let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
     // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing.
-    let base = unsafe { mmap_anonymous(ptr::null_mut(), pages * PAGE, prot, flags) }
-        .map_err(|source| AreaError { call: "mmap", pages, source })?;
+    let base = unsafe { mmap_anonymous(ptr::null_mut(), pages * PAGE, prot, flags) }.map_err(
+        |source| AreaError {
+            call: "mmap",
+            pages,
+            source,
+        },
+    )?;
     non_null(base, "mmap", pages)
 }
 
 fn non_null(base: *mut c_void, call: &'static str, pages: usize) -> Result<NonNull<u8>, AreaError> {
-    NonNull::new(base.cast()).ok_or(AreaError { call, pages, source: Errno::FAULT })
+    NonNull::new(base.cast()).ok_or(AreaError {
+        call,
+        pages,
+        source: Errno::FAULT,
+    })
 }
 
 /// Splits pages into pieces of 1 to `most` pages, as the seed has it.
@@ -173,8 +262,16 @@ mod tests {
 
     #[test]
     fn every_kind_of_area_holds_what_is_written() {
-        let stamp = Stamp { seed: 4, area: 0, generation: 1 };
-        for area in [Area::anonymous(20), Area::scattered(20, 3, 7), Area::tmpfs(20)] {
+        let stamp = Stamp {
+            seed: 4,
+            area: 0,
+            generation: 1,
+        };
+        for area in [
+            Area::anonymous(20),
+            Area::scattered(20, 3, 7),
+            Area::tmpfs(20),
+        ] {
             let mut area = area.expect("twenty pages");
             for index in 0..area.pages() {
                 stamp.write(index as u64, area.page_mut(index));

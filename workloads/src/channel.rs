@@ -32,7 +32,10 @@ impl Events {
     fn try_send(&self, event: &Event) -> io::Result<()> {
         let mut line = serde_json::to_vec(event)?;
         line.push(b'\n');
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line)
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .write_all(&line)
     }
 }
 
@@ -50,7 +53,9 @@ pub(crate) fn read_line(port: &mut File) -> io::Result<Vec<u8>> {
                     return Ok(line);
                 }
                 if line.len() > LINE_MAX {
-                    return Err(io::Error::other(format!("the job's line is longer than {LINE_MAX} bytes")));
+                    return Err(io::Error::other(format!(
+                        "the job's line is longer than {LINE_MAX} bytes"
+                    )));
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -12,7 +12,11 @@ const LINE_MAX: usize = 900;
 /// Through the kernel's log, so that it is ordered among the kernel's own
 /// lines and cannot be mixed into one of them.
 pub(crate) fn say(text: &str) {
-    let text: String = text.replace(['\n', '\r'], " ").chars().take(LINE_MAX).collect();
+    let text: String = text
+        .replace(['\n', '\r'], " ")
+        .chars()
+        .take(LINE_MAX)
+        .collect();
     if let Ok(mut log) = OpenOptions::new().write(true).open("/dev/kmsg") {
         // One write is one record. Nobody is left to hear of a failure.
         let _ = log.write_all(format!("<4>swapmig: {text}\n").as_bytes());

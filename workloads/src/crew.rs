@@ -20,7 +20,10 @@ pub(crate) enum CrewError {
     #[error("worker {worker} ended within a step ({how}): see the console for the kernel's reason")]
     Ended { worker: u64, how: String },
     #[error("worker {worker} cannot be understood: {source}")]
-    Garbled { worker: u64, source: serde_json::Error },
+    Garbled {
+        worker: u64,
+        source: serde_json::Error,
+    },
 }
 
 /// Workers, waiting for a step.
@@ -39,8 +42,13 @@ struct Member {
 impl Crew {
     /// Starts `workers` processes of the given configuration, numbered from 0.
     pub(crate) fn start(workers: u64, config: Config, events: &Events) -> Result<Self, CrewError> {
-        let members = (0..workers).map(|worker| Member::start(Config { worker, ..config })).collect::<Result<_, _>>()?;
-        Ok(Self { members, events: events.clone() })
+        let members = (0..workers)
+            .map(|worker| Member::start(Config { worker, ..config }))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            members,
+            events: events.clone(),
+        })
     }
 
     /// Lets every worker take the step at the same time, and waits for all of them.
@@ -90,13 +98,23 @@ impl Member {
         let no_pipe = || failed(io::ErrorKind::BrokenPipe.into());
         let steps = child.stdin.take().ok_or_else(no_pipe)?;
         let replies = BufReader::new(child.stdout.take().ok_or_else(no_pipe)?);
-        Ok(Self { worker, child, steps, replies })
+        Ok(Self {
+            worker,
+            child,
+            steps,
+            replies,
+        })
     }
 
     fn tell(&mut self, step: &Step) -> Result<(), CrewError> {
-        let mut line = serde_json::to_vec(step).map_err(|source| CrewError::Garbled { worker: self.worker, source })?;
+        let mut line = serde_json::to_vec(step).map_err(|source| CrewError::Garbled {
+            worker: self.worker,
+            source,
+        })?;
         line.push(b'\n');
-        self.steps.write_all(&line).map_err(|error| self.ended(&error.to_string()))
+        self.steps
+            .write_all(&line)
+            .map_err(|error| self.ended(&error.to_string()))
     }
 
     fn listen(&mut self, events: &Events) -> Result<u64, CrewError> {
@@ -108,7 +126,9 @@ impl Member {
                 Err(error) => return Err(self.ended(&error.to_string())),
             }
             let worker = self.worker;
-            match serde_json::from_str(&line).map_err(|source| CrewError::Garbled { worker, source })? {
+            match serde_json::from_str(&line)
+                .map_err(|source| CrewError::Garbled { worker, source })?
+            {
                 Reply::Mismatch(mismatch) => events.send(&Event::Mismatch(mismatch)),
                 Reply::Done { verified } => return Ok(verified),
                 Reply::Failed { reason } => return Err(CrewError::Failed { worker, reason }),
@@ -122,7 +142,10 @@ impl Member {
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
         };
-        CrewError::Ended { worker: self.worker, how: format!("{seen}, {how}") }
+        CrewError::Ended {
+            worker: self.worker,
+            how: format!("{seen}, {how}"),
+        }
     }
 }
 

@@ -38,7 +38,9 @@ enum JobError {
 pub(crate) fn run(line: &[u8], events: &Events) {
     let last = match try_run(line, events) {
         Ok(elapsed_ms) => Event::Done { elapsed_ms },
-        Err(error) => Event::Incapable { reason: error.to_string() },
+        Err(error) => Event::Incapable {
+            reason: error.to_string(),
+        },
     };
     events.send(&last);
 }
@@ -57,10 +59,16 @@ fn try_run(line: &[u8], events: &Events) -> Result<u64, JobError> {
     events.send(&snapshot(When::Before)?);
     console::say(&format!("workload {} begins", job.workload));
     let began = Instant::now();
-    events.send(&Event::Started { workload: job.workload, params: plan.params.clone() });
+    events.send(&Event::Started {
+        workload: job.workload,
+        params: plan.params.clone(),
+    });
     let interval = Duration::from_millis(job.sample_ms).max(INTERVAL_LEAST);
     let sampler = Sampler::start(probes, events.clone(), began, interval);
-    let result = plan.run(&Stage { seed: job.seed, events });
+    let result = plan.run(&Stage {
+        seed: job.seed,
+        events,
+    });
     let elapsed_ms = millis(began);
     sampler.finish();
     console::say(&format!("workload {} ends", job.workload));

@@ -10,12 +10,23 @@ use std::time::{Duration, Instant};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MachineError {
     #[error("cannot read {file}: {source}")]
-    Read { file: &'static str, source: io::Error },
+    Read {
+        file: &'static str,
+        source: io::Error,
+    },
     #[error("cannot write {file}: {source}; is it configured in this kernel?")]
-    Write { file: &'static str, source: io::Error },
+    Write {
+        file: &'static str,
+        source: io::Error,
+    },
     #[error("{file} has no counter {name}")]
-    Missing { file: &'static str, name: &'static str },
-    #[error("pages were still under writeback after {seconds} s: the swap disk is too slow for this many pages")]
+    Missing {
+        file: &'static str,
+        name: &'static str,
+    },
+    #[error(
+        "pages were still under writeback after {seconds} s: the swap disk is too slow for this many pages"
+    )]
     Writeback { seconds: u64 },
 }
 
@@ -32,13 +43,29 @@ pub(crate) fn vmstat() -> Result<BTreeMap<String, u64>, MachineError> {
 
 /// One counter of `/proc/vmstat`.
 pub(crate) fn counter(name: &'static str) -> Result<u64, MachineError> {
-    vmstat()?.get(name).copied().ok_or(MachineError::Missing { file: VMSTAT, name })
+    vmstat()?
+        .get(name)
+        .copied()
+        .ok_or(MachineError::Missing { file: VMSTAT, name })
 }
 
 /// Whether a vmstat counter tells of swap, compaction or migration.
 pub(crate) fn is_told(name: &str) -> bool {
-    const PREFIXES: [&str; 6] = ["pgmigrate_", "compact_", "pswp", "pgsteal_", "swap_ra", "thp_migration_"];
-    const NAMES: [&str; 5] = ["nr_free_pages", "nr_swapcached", "nr_writeback", "nr_anon_pages", "nr_shmem"];
+    const PREFIXES: [&str; 6] = [
+        "pgmigrate_",
+        "compact_",
+        "pswp",
+        "pgsteal_",
+        "swap_ra",
+        "thp_migration_",
+    ];
+    const NAMES: [&str; 5] = [
+        "nr_free_pages",
+        "nr_swapcached",
+        "nr_writeback",
+        "nr_anon_pages",
+        "nr_shmem",
+    ];
     PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.contains(&name)
 }
 
@@ -59,7 +86,10 @@ pub(crate) fn read(file: &'static str) -> Result<String, MachineError> {
 
 /// Compacts all of memory, waiting for pages under writeback (MIGRATE_SYNC).
 pub(crate) fn compact() -> Result<(), MachineError> {
-    fs::write(COMPACT, "1").map_err(|source| MachineError::Write { file: COMPACT, source })
+    fs::write(COMPACT, "1").map_err(|source| MachineError::Write {
+        file: COMPACT,
+        source,
+    })
 }
 
 /// Waits until no page is under writeback.
@@ -71,14 +101,19 @@ pub(crate) fn wait_written() -> Result<(), MachineError> {
         }
         std::thread::sleep(WRITEBACK_PAUSE);
     }
-    Err(MachineError::Writeback { seconds: WRITEBACK_LIMIT.as_secs() })
+    Err(MachineError::Writeback {
+        seconds: WRITEBACK_LIMIT.as_secs(),
+    })
 }
 
 fn meminfo(name: &'static str) -> Result<u64, MachineError> {
     counters(&read(MEMINFO)?)
         .get(name)
         .copied()
-        .ok_or(MachineError::Missing { file: MEMINFO, name })
+        .ok_or(MachineError::Missing {
+            file: MEMINFO,
+            name,
+        })
 }
 
 /// Lines of a name, a number and perhaps a unit.

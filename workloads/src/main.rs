@@ -5,7 +5,6 @@ mod area;
 mod channel;
 mod console;
 mod crew;
-mod filler;
 mod init;
 mod job;
 mod machine;
@@ -18,6 +17,7 @@ mod serve;
 mod ssh;
 mod stamp;
 mod swap;
+mod terrain;
 mod worker;
 mod workload;
 

@@ -8,7 +8,12 @@ use std::ops::RangeInclusive;
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum ParamError {
     #[error("parameter {name} is {value}; give a number from {least} to {most}")]
-    OutOfRange { name: &'static str, value: u64, least: u64, most: u64 },
+    OutOfRange {
+        name: &'static str,
+        value: u64,
+        least: u64,
+        most: u64,
+    },
     #[error("the workload has no parameter {name}; it has {known}")]
     Unknown { name: String, known: String },
 }
@@ -21,7 +26,10 @@ pub(crate) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(given: &'a BTreeMap<String, u64>) -> Self {
-        Self { given, in_force: BTreeMap::new() }
+        Self {
+            given,
+            in_force: BTreeMap::new(),
+        }
     }
 
     /// The parameter's value, or its default.
@@ -33,7 +41,12 @@ impl<'a> Reader<'a> {
     ) -> Result<u64, ParamError> {
         let value = self.given.get(name).copied().unwrap_or(default);
         if !range.contains(&value) {
-            return Err(ParamError::OutOfRange { name, value, least: *range.start(), most: *range.end() });
+            return Err(ParamError::OutOfRange {
+                name,
+                value,
+                least: *range.start(),
+                most: *range.end(),
+            });
         }
         self.in_force.insert(name.to_owned(), value);
         Ok(value)
@@ -41,7 +54,11 @@ impl<'a> Reader<'a> {
 
     /// The parameters in force; refuses a given one that nobody read.
     pub(crate) fn finish(self) -> Result<BTreeMap<String, u64>, ParamError> {
-        match self.given.keys().find(|name| !self.in_force.contains_key(*name)) {
+        match self
+            .given
+            .keys()
+            .find(|name| !self.in_force.contains_key(*name))
+        {
             None => Ok(self.in_force),
             Some(name) => Err(ParamError::Unknown {
                 name: name.clone(),
@@ -69,7 +86,12 @@ mod tests {
     fn a_value_out_of_range_and_an_unknown_name_are_refused() {
         let given = BTreeMap::from([("pages".to_owned(), 70)]);
         let mut reader = Reader::new(&given);
-        let error = ParamError::OutOfRange { name: "pages", value: 70, least: 1, most: 9 };
+        let error = ParamError::OutOfRange {
+            name: "pages",
+            value: 70,
+            least: 1,
+            most: 9,
+        };
         assert_eq!(reader.read("pages", 1, 1..=9), Err(error));
         assert!(matches!(reader.finish(), Err(ParamError::Unknown { .. })));
     }

@@ -15,7 +15,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Why a port could not be had.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PortError {
-    #[error("the machine has no virtio-serial port named {name}: add a virtserialport with that name")]
+    #[error(
+        "the machine has no virtio-serial port named {name}: add a virtserialport with that name"
+    )]
     Absent { name: &'static str },
     #[error("cannot open {path}: {source}")]
     Open { path: PathBuf, source: io::Error },

@@ -25,7 +25,11 @@ enum Refused {
     #[error("the {0} has more than one line")]
     Lines(&'static str),
     #[error("the {what} was refused ({source}): {log}")]
-    Kernel { what: &'static str, source: io::Error, log: String },
+    Kernel {
+        what: &'static str,
+        source: io::Error,
+        log: String,
+    },
 }
 
 impl Probes {
@@ -50,14 +54,27 @@ impl Probes {
     pub(crate) fn hits(&self) -> BTreeMap<String, u64> {
         self.0
             .iter()
-            .filter_map(|(name, histogram)| Some((name.clone(), total_hits(&fs::read_to_string(histogram).ok()?)?)))
+            .filter_map(|(name, histogram)| {
+                Some((
+                    name.clone(),
+                    total_hits(&fs::read_to_string(histogram).ok()?)?,
+                ))
+            })
             .collect()
     }
 }
 
 fn arm(probe: &Probe) -> Result<PathBuf, Refused> {
-    let Probe { name, definition, filter } = probe;
-    if name.is_empty() || !name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_')) {
+    let Probe {
+        name,
+        definition,
+        filter,
+    } = probe;
+    if name.is_empty()
+        || !name
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    {
         return Err(Refused::Name);
     }
     for (what, text) in [("definition", definition), ("filter", filter)] {
@@ -66,10 +83,22 @@ fn arm(probe: &Probe) -> Result<PathBuf, Refused> {
         }
     }
     let tracing = Path::new(TRACING);
-    append(&tracing.join("kprobe_events"), &format!("p:{GROUP}/{name} {definition}"), "definition")?;
+    append(
+        &tracing.join("kprobe_events"),
+        &format!("p:{GROUP}/{name} {definition}"),
+        "definition",
+    )?;
     let event = tracing.join("events").join(GROUP).join(name);
-    let condition = if filter.is_empty() { String::new() } else { format!(" if {filter}") };
-    append(&event.join("trigger"), &format!("hist:keys=common_cpu{condition}"), "filter")?;
+    let condition = if filter.is_empty() {
+        String::new()
+    } else {
+        format!(" if {filter}")
+    };
+    append(
+        &event.join("trigger"),
+        &format!("hist:keys=common_cpu{condition}"),
+        "filter",
+    )?;
     Ok(event.join("hist"))
 }
 
@@ -78,19 +107,33 @@ fn append(file: &Path, line: &str, what: &'static str) -> Result<(), Refused> {
         .append(true)
         .open(file)
         .and_then(|mut file| file.write_all(line.as_bytes()))
-        .map_err(|source| Refused::Kernel { what, source, log: last_error() })
+        .map_err(|source| Refused::Kernel {
+            what,
+            source,
+            log: last_error(),
+        })
 }
 
 /// What the kernel's error log says last, on one line.
 fn last_error() -> String {
     let log = fs::read_to_string(Path::new(TRACING).join("error_log")).unwrap_or_default();
-    let lines: Vec<_> = log.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<_> = log
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty())
+        .collect();
     lines[lines.len().saturating_sub(ERROR_LINES)..].join(" | ")
 }
 
 /// The total that a histogram ends with.
 fn total_hits(histogram: &str) -> Option<u64> {
-    histogram.lines().rev().find_map(|line| line.trim().strip_prefix("Hits:"))?.trim().parse().ok()
+    histogram
+        .lines()
+        .rev()
+        .find_map(|line| line.trim().strip_prefix("Hits:"))?
+        .trim()
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]
@@ -126,6 +169,9 @@ Totals:
             filter: String::new(),
         };
         assert!(matches!(arm(&probe("../x", "f")), Err(Refused::Name)));
-        assert!(matches!(arm(&probe("x", "f\np:y g")), Err(Refused::Lines("definition"))));
+        assert!(matches!(
+            arm(&probe("x", "f\np:y g")),
+            Err(Refused::Lines("definition"))
+        ));
     }
 }

@@ -19,7 +19,12 @@ pub(crate) struct Sampler {
 
 impl Sampler {
     /// Starts to sample every `interval`, counted from `began`.
-    pub(crate) fn start(probes: Probes, events: Events, began: Instant, interval: Duration) -> Self {
+    pub(crate) fn start(
+        probes: Probes,
+        events: Events,
+        began: Instant,
+        interval: Duration,
+    ) -> Self {
         let (stop, stopped) = mpsc::channel();
         let thread = thread::spawn(move || {
             while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
@@ -42,7 +47,11 @@ impl Sampler {
 fn sample(probes: &Probes, events: &Events, began: Instant) {
     let mut vmstat = machine::vmstat().unwrap_or_default();
     vmstat.retain(|name, _| machine::is_told(name));
-    events.send(&Event::Sample { at_ms: millis(began), probes: probes.hits(), vmstat });
+    events.send(&Event::Sample {
+        at_ms: millis(began),
+        probes: probes.hits(),
+        vmstat,
+    });
 }
 
 /// Whole milliseconds since then.

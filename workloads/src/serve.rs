@@ -53,8 +53,12 @@ fn serve() -> Result<(), ServeError> {
 fn ready() -> Result<Event, MachineError> {
     Ok(Event::Ready {
         version: VERSION,
-        release: rustix::system::uname().release().to_string_lossy().into_owned(),
-        cpus: thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX)),
+        release: rustix::system::uname()
+            .release()
+            .to_string_lossy()
+            .into_owned(),
+        cpus: thread::available_parallelism()
+            .map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX)),
         memory_kib: machine::total_kib()?,
     })
 }

@@ -17,8 +17,8 @@ use swapmig_workloads::protocol::SSH_PORT;
 use crate::port::{self, PortError};
 
 const SERVER: &str = "/usr/sbin/dropbear";
-/// inetd mode, log to standard error, no password logins, this host key.
-const SERVER_ARGS: [&str; 5] = ["-i", "-E", "-s", "-r", "/etc/dropbear/host_ed25519"];
+/// inetd mode (which forbids -E), no password logins, this host key.
+const SERVER_ARGS: [&str; 4] = ["-i", "-s", "-r", "/etc/dropbear/host_ed25519"];
 /// What the first bytes of every client are (RFC 4253, section 4.2).
 const BANNER: &[u8] = b"SSH-2.0-";
 /// While no host is connected polling returns at once.
@@ -80,13 +80,19 @@ pub(crate) fn serve() -> Result<(), SshError> {
 fn wait(port: &File, session: Option<&Session>) -> io::Result<(PollFlags, PollFlags)> {
     let mut fds = vec![PollFd::from_borrowed_fd(port.as_fd(), PollFlags::IN)];
     if let Some(session) = session {
-        fds.push(PollFd::from_borrowed_fd(session.socket.as_fd(), PollFlags::IN));
+        fds.push(PollFd::from_borrowed_fd(
+            session.socket.as_fd(),
+            PollFlags::IN,
+        ));
     }
     match poll(&mut fds, None) {
         Ok(_) | Err(rustix::io::Errno::INTR) => {}
         Err(error) => return Err(error.into()),
     }
-    Ok((fds[0].revents(), fds.get(1).map_or(PollFlags::empty(), PollFd::revents)))
+    Ok((
+        fds[0].revents(),
+        fds.get(1).map_or(PollFlags::empty(), PollFd::revents),
+    ))
 }
 
 /// Client to server; starts a server when the client has none.
@@ -136,7 +142,14 @@ fn write(port: &mut File, mut bytes: &[u8]) -> io::Result<bool> {
 fn read(port: &mut File, chunk: &mut [u8]) -> io::Result<Option<usize>> {
     match port.read(chunk) {
         Ok(n) => Ok(Some(n)),
-        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(None),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+            ) =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }
@@ -149,7 +162,7 @@ impl Session {
             .args(SERVER_ARGS)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::from(output))
-            .stderr(Stdio::null())
+            .stderr(Stdio::from(std::fs::File::create("/dev/kmsg")?))
             .spawn()?;
         Ok(Self { server, socket })
     }

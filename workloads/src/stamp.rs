@@ -41,15 +41,26 @@ impl Stamp {
 
     /// Checks the whole page; gives the first wrong word.
     pub(crate) fn check(self, index: u64, page: &Page) -> Result<(), Wrong> {
-        match page.iter().zip(self.words(index)).enumerate().find(|(_, (found, expected))| *found != expected) {
+        match page
+            .iter()
+            .zip(self.words(index))
+            .enumerate()
+            .find(|(_, (found, expected))| *found != expected)
+        {
             None => Ok(()),
-            Some((word, (&found, expected))) => Err(Wrong { offset: word as u64 * 8, expected, found }),
+            Some((word, (&found, expected))) => Err(Wrong {
+                offset: word as u64 * 8,
+                expected,
+                found,
+            }),
         }
     }
 
     fn words(self, index: u64) -> impl Iterator<Item = u64> {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let first = [self.seed, self.area, self.generation, index].into_iter().fold(0, |state, part| mix(state ^ part));
+        let first = [self.seed, self.area, self.generation, index]
+            .into_iter()
+            .fold(0, |state, part| mix(state ^ part));
         (0..WORDS as u64).map(move |word| first.wrapping_add(word.wrapping_mul(STEP)))
     }
 }
@@ -68,7 +79,11 @@ mod tests {
 
     use super::*;
 
-    const STAMP: Stamp = Stamp { seed: 1, area: 2, generation: 3 };
+    const STAMP: Stamp = Stamp {
+        seed: 1,
+        area: 2,
+        generation: 3,
+    };
 
     #[test]
     fn a_stamped_page_checks() {
@@ -83,7 +98,11 @@ mod tests {
         STAMP.write(9, &mut page);
         let others = [
             STAMP.check(10, &page),
-            Stamp { generation: 4, ..STAMP }.check(9, &page),
+            Stamp {
+                generation: 4,
+                ..STAMP
+            }
+            .check(9, &page),
             Stamp { area: 3, ..STAMP }.check(9, &page),
             Stamp { seed: 2, ..STAMP }.check(9, &page),
         ];

@@ -40,14 +40,19 @@ fn header(pages: u32) -> [u8; PAGE] {
 
 /// Makes the disk a swap disk and swaps on it.
 pub(crate) fn on() -> Result<(), SwapError> {
-    let mut disk = OpenOptions::new().read(true).write(true).open(DISK).map_err(SwapError::Signature)?;
+    let mut disk = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(DISK)
+        .map_err(SwapError::Signature)?;
     let bytes = disk.seek(SeekFrom::End(0)).map_err(SwapError::Signature)?;
     let pages = u32::try_from(bytes / PAGE as u64).unwrap_or(u32::MAX);
     // The kernel refuses fewer than ten pages.
     if pages < 10 {
         return Err(SwapError::TooSmall { bytes });
     }
-    disk.write_all_at(&header(pages), 0).map_err(SwapError::Signature)?;
+    disk.write_all_at(&header(pages), 0)
+        .map_err(SwapError::Signature)?;
     disk.sync_all().map_err(SwapError::Signature)?;
     drop(disk);
     // SAFETY: the path is a NUL-terminated constant; the call touches no memory of ours.
@@ -61,7 +66,11 @@ pub(crate) fn off() -> Result<(), SwapError> {
 }
 
 fn done(result: libc::c_int) -> io::Result<()> {
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 #[cfg(test)]

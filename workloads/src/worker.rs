@@ -23,6 +23,8 @@ pub(crate) struct Config {
     pub(crate) seed: u64,
     /// Pages of its area.
     pub(crate) pages: usize,
+    /// Pages of one page-out request.
+    pub(crate) batch: usize,
     /// What the area is made of.
     pub(crate) kind: Kind,
 }
@@ -53,9 +55,7 @@ impl Kind {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Step {
-    /// Give the old area up.
-    Drop,
-    /// Map a new area, stamp every page and check it.
+    /// Map a new area, stamp every page and check it; then give the old one up.
     Fill { generation: u64 },
     /// Page the area out.
     PageOut,
@@ -103,7 +103,10 @@ struct Worker {
 }
 
 pub(crate) fn main(config: &str) -> ExitCode {
-    match serde_json::from_str(config).map_err(WorkerError::from).and_then(serve) {
+    match serde_json::from_str(config)
+        .map_err(WorkerError::from)
+        .and_then(serve)
+    {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             console::say(&format!("a worker gave up: {error}"));
@@ -117,13 +120,15 @@ fn serve(config: Config) -> Result<(), WorkerError> {
     for line in io::stdin().lock().lines() {
         let step = serde_json::from_str(&line?)?;
         if let Step::Leave = step {
-            worker.area()?.page_out()?;
+            worker.page_out()?;
             // Nothing in between: the pages shall still be under writeback.
             std::process::exit(0);
         }
         let end = match worker.take(step) {
             Ok(verified) => Reply::Done { verified },
-            Err(error) => Reply::Failed { reason: error.to_string() },
+            Err(error) => Reply::Failed {
+                reason: error.to_string(),
+            },
         };
         reply(&end)?;
     }
@@ -134,14 +139,14 @@ impl Worker {
     /// Does one step; gives how many pages were verified.
     fn take(&mut self, step: Step) -> Result<u64, WorkerError> {
         match step {
-            Step::Drop => self.area = None,
             Step::Fill { generation } => {
-                self.area = None;
-                self.area = Some(self.map()?);
+                // The old area stays until the new one is filled: its memory lies high.
+                let old = self.area.replace(self.map()?);
                 self.stamp(generation)?;
+                drop(old);
                 return self.check(generation, "after writing");
             }
-            Step::PageOut => self.area()?.page_out()?,
+            Step::PageOut => self.page_out()?,
             Step::Check { generation, step } => return self.check(generation, &step),
             Step::Rewrite { generation } => self.stamp(generation)?,
             Step::Leave => {}
@@ -150,7 +155,13 @@ impl Worker {
     }
 
     fn map(&self) -> Result<Area, AreaError> {
-        let Config { worker, seed, pages, kind } = self.config;
+        let Config {
+            worker,
+            seed,
+            pages,
+            kind,
+            ..
+        } = self.config;
         match kind {
             Kind::Anon { vma_pages } => Area::scattered(pages, vma_pages, seed ^ worker),
             Kind::Tmpfs => Area::tmpfs(pages),
@@ -159,6 +170,11 @@ impl Worker {
 
     fn area(&mut self) -> Result<&mut Area, WorkerError> {
         self.area.as_mut().ok_or(WorkerError::NoArea)
+    }
+
+    fn page_out(&mut self) -> Result<(), WorkerError> {
+        let batch = self.config.batch;
+        Ok(self.area()?.page_out(batch)?)
     }
 
     fn stamp(&mut self, generation: u64) -> Result<(), WorkerError> {
@@ -176,7 +192,9 @@ impl Worker {
         let area = self.area()?;
         let mut wrong = 0;
         for index in 0..area.pages() {
-            let Err(found) = stamp.check(index as u64, area.page(index)) else { continue };
+            let Err(found) = stamp.check(index as u64, area.page(index)) else {
+                continue;
+            };
             wrong += 1;
             if wrong <= MISMATCHES_TOLD {
                 reply(&Reply::Mismatch(Mismatch {
@@ -193,7 +211,11 @@ impl Worker {
     }
 
     fn stamp_of(&self, generation: u64) -> Stamp {
-        Stamp { seed: self.config.seed, area: self.config.worker, generation }
+        Stamp {
+            seed: self.config.seed,
+            area: self.config.worker,
+            generation,
+        }
     }
 }
 

@@ -37,7 +37,9 @@ fn reap_until(service: u32) -> String {
             Ok(Some((pid, status))) if pid.as_raw_nonzero().get().unsigned_abs() == service => {
                 return match (status.exit_status(), status.terminating_signal()) {
                     (Some(code), _) => format!("the service ended with status {code}"),
-                    (_, signal) => format!("the service was killed by signal {}", signal.unwrap_or(0)),
+                    (_, signal) => {
+                        format!("the service was killed by signal {}", signal.unwrap_or(0))
+                    }
                 };
             }
             Ok(_) | Err(rustix::io::Errno::INTR) => {}

@@ -13,7 +13,11 @@ use crate::console;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SetupError {
     #[error("cannot mount {fstype} on {target}: {source}")]
-    Mount { fstype: &'static str, target: &'static str, source: rustix::io::Errno },
+    Mount {
+        fstype: &'static str,
+        target: &'static str,
+        source: rustix::io::Errno,
+    },
     #[error("cannot start the service: {source}")]
     Service { source: io::Error },
 }
@@ -30,14 +34,23 @@ const MOUNTS: [(&str, &str, &str, bool); 8] = [
     ("tracefs", "/sys/kernel/tracing", "", false),
 ];
 
-const SETTINGS: [(&str, &str); 4] = [
+const SETTINGS: [(&str, &str); 8] = [
+    // Off by default in a guest this small; the filler takes memory by huge pages.
+    ("/sys/kernel/mm/transparent_hugepage/enabled", "madvise"),
+    ("/sys/kernel/mm/transparent_hugepage/defrag", "never"),
+    // That raised it to more than a tenth of a small guest. Free memory below this is
+    // reclaimed, which would undo the placement that the workloads depend on.
+    ("/proc/sys/vm/min_free_kbytes", "2048"),
+    // The shortest per-CPU free lists there are: compaction takes no free page out of them,
+    // and they hand pages out in no order of place.
+    ("/proc/sys/vm/percpu_pagelist_high_fraction", "1000000"),
     // Swap-in read-ahead makes pages of class U1, which no probe could tell from
     // U2 (neither has a mapping): without it each class is counted by itself.
     ("/proc/sys/vm/page-cluster", "0"),
     // Every kernel message reaches the console: a finding may be of any level.
     ("/proc/sys/kernel/printk", "8"),
     // The guest's own marks are never dropped by a rate limit.
-    ("/proc/sys/kernel/printk_devkmsg", "on"),
+    ("/proc/sys/kernel/printk_devkmsg", "on\n"),
     // Compaction runs when a workload asks for it, so that runs are alike.
     ("/proc/sys/vm/compaction_proactiveness", "0"),
 ];
@@ -50,9 +63,21 @@ pub(super) fn all() -> Result<(), SetupError> {
     for (fstype, target, options, needed) in MOUNTS {
         let _ = fs::create_dir_all(target);
         let options = std::ffi::CString::new(options).unwrap_or_default();
-        match mount(fstype, target, fstype, MountFlags::empty(), options.as_c_str()) {
+        match mount(
+            fstype,
+            target,
+            fstype,
+            MountFlags::empty(),
+            options.as_c_str(),
+        ) {
             Ok(()) => {}
-            Err(source) if needed => return Err(SetupError::Mount { fstype, target, source }),
+            Err(source) if needed => {
+                return Err(SetupError::Mount {
+                    fstype,
+                    target,
+                    source,
+                });
+            }
             Err(error) => console::say(&format!("no {fstype} on {target}: {error}")),
         }
     }
@@ -74,8 +99,12 @@ pub(super) fn all() -> Result<(), SetupError> {
 
 /// Starts `busybox --install -s /bin`; nobody waits for it, init reaps it.
 fn shell_commands() {
-    let install = Command::new(BUSYBOX).args(["--install", "-s", "/bin"]).spawn();
+    let install = Command::new(BUSYBOX)
+        .args(["--install", "-s", "/bin"])
+        .spawn();
     if let Err(error) = install {
-        console::say(&format!("no shell commands, {BUSYBOX} does not run: {error}"));
+        console::say(&format!(
+            "no shell commands, {BUSYBOX} does not run: {error}"
+        ));
     }
 }

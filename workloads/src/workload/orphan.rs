@@ -7,9 +7,9 @@
 
 use super::plan::{PlanError, Stage};
 use crate::crew::Crew;
-use crate::filler::Filler;
 use crate::machine;
 use crate::params::{ParamError, Reader};
+use crate::terrain::Terrain;
 use crate::worker::{Config, Kind, Step};
 
 pub(super) struct Orphan {
@@ -19,9 +19,11 @@ pub(super) struct Orphan {
     pages: u64,
     /// `vma_pages`: most pages of a VMA, and so of an anon_vma.
     vma_pages: u64,
+    /// `batch`: pages of one page-out request.
+    batch: u64,
     /// `rounds`: how often it is done.
     rounds: u64,
-    /// `keep_mib`: free memory that the filler leaves alone.
+    /// `keep_mib`: free memory that the terrain leaves alone.
     keep_mib: u64,
 }
 
@@ -31,8 +33,9 @@ impl Orphan {
             workers: params.read("workers", 4, 1..=64)?,
             pages: params.read("pages", 512, 1..=65_536)?,
             vma_pages: params.read("vma_pages", 8, 1..=4096)?,
-            rounds: params.read("rounds", 3, 1..=100_000)?,
-            keep_mib: params.read("keep_mib", 48, 1..=65_536)?,
+            batch: params.read("batch", 32, 1..=65_536)?,
+            rounds: params.read("rounds", 3, 1..=64)?,
+            keep_mib: params.read("keep_mib", 12, 1..=65_536)?,
         })
     }
 
@@ -41,14 +44,24 @@ impl Orphan {
             worker: 0,
             seed: stage.seed,
             pages: self.pages as usize,
-            kind: Kind::Anon { vma_pages: self.vma_pages as usize },
+            batch: self.batch as usize,
+            kind: Kind::Anon {
+                vma_pages: self.vma_pages as usize,
+            },
         };
+        let pages = (self.workers * self.pages) as usize;
+        // Before the terrain: starting processes takes memory that there is none of after it.
+        let mut crews = (0..self.rounds)
+            .map(|_| Crew::start(self.workers, config, stage.events))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut terrain = Terrain::take(self.keep_mib * 1024)?;
         stage.rounds(self.rounds, |round| {
-            // Before the filler, so that their own memory is not below it.
-            let mut crew = Crew::start(self.workers, config, stage.events)?;
-            let filler = Filler::around((self.workers * self.pages) as usize, self.keep_mib * 1024)?;
+            let Some(mut crew) = crews.pop() else {
+                return Ok(());
+            };
+            terrain.open_low(pages)?;
             crew.step(&Step::Fill { generation: round })?;
-            drop(filler);
+            terrain.open_high(pages)?;
             crew.leave()?;
             machine::compact()?;
             Ok(())

@@ -8,10 +8,10 @@ use swapmig_workloads::protocol::{Event, Workload};
 use super::{orphan::Orphan, reread::Reread, tmpfs::Tmpfs};
 use crate::channel::Events;
 use crate::crew::CrewError;
-use crate::filler::FillerError;
 use crate::machine::{self, MachineError};
 use crate::params::{ParamError, Reader};
 use crate::swap::SwapError;
+use crate::terrain::TerrainError;
 
 /// Why a workload could not do its job.
 #[derive(Debug, thiserror::Error)]
@@ -19,11 +19,11 @@ pub(crate) enum PlanError {
     #[error(transparent)]
     Crew(#[from] CrewError),
     #[error(transparent)]
-    Filler(#[from] FillerError),
-    #[error(transparent)]
     Machine(#[from] MachineError),
     #[error(transparent)]
     Swap(#[from] SwapError),
+    #[error(transparent)]
+    Terrain(#[from] TerrainError),
     #[error("nothing was paged out in round {round}: the swap disk took no page")]
     NothingPagedOut { round: u64 },
 }
@@ -49,14 +49,20 @@ enum Script {
 
 impl Plan {
     /// Reads the parameters of the workload.
-    pub(crate) fn new(workload: Workload, given: &BTreeMap<String, u64>) -> Result<Self, ParamError> {
+    pub(crate) fn new(
+        workload: Workload,
+        given: &BTreeMap<String, u64>,
+    ) -> Result<Self, ParamError> {
         let mut reader = Reader::new(given);
         let script = match workload {
             Workload::Orphan => Script::Orphan(Orphan::read(&mut reader)?),
             Workload::Reread => Script::Reread(Reread::read(&mut reader)?),
             Workload::Tmpfs => Script::Tmpfs(Tmpfs::read(&mut reader)?),
         };
-        Ok(Self { script, params: reader.finish()? })
+        Ok(Self {
+            script,
+            params: reader.finish()?,
+        })
     }
 
     /// Runs the workload to its end.

@@ -7,9 +7,9 @@
 
 use super::plan::{PlanError, Stage};
 use crate::crew::Crew;
-use crate::filler::Filler;
 use crate::machine;
 use crate::params::{ParamError, Reader};
+use crate::terrain::Terrain;
 use crate::worker::{Config, Kind, Step};
 
 pub(super) struct Reread {
@@ -19,9 +19,11 @@ pub(super) struct Reread {
     pages: u64,
     /// `vma_pages`: most pages of a VMA.
     vma_pages: u64,
+    /// `batch`: pages of one page-out request.
+    batch: u64,
     /// `rounds`: how often it is done.
     rounds: u64,
-    /// `keep_mib`: free memory that the filler leaves alone.
+    /// `keep_mib`: free memory that the terrain leaves alone.
     keep_mib: u64,
 }
 
@@ -31,8 +33,9 @@ impl Reread {
             workers: params.read("workers", 2, 1..=64)?,
             pages: params.read("pages", 512, 1..=65_536)?,
             vma_pages: params.read("vma_pages", 16, 1..=4096)?,
+            batch: params.read("batch", 64, 1..=65_536)?,
             rounds: params.read("rounds", 3, 1..=100_000)?,
-            keep_mib: params.read("keep_mib", 48, 1..=65_536)?,
+            keep_mib: params.read("keep_mib", 12, 1..=65_536)?,
         })
     }
 
@@ -41,22 +44,39 @@ impl Reread {
             worker: 0,
             seed: stage.seed,
             pages: self.pages as usize,
-            kind: Kind::Anon { vma_pages: self.vma_pages as usize },
+            batch: self.batch as usize,
+            kind: Kind::Anon {
+                vma_pages: self.vma_pages as usize,
+            },
         };
         let mut crew = Crew::start(self.workers, config, stage.events)?;
+        let pages = (self.workers * self.pages) as usize;
+        let mut terrain = Terrain::take(self.keep_mib * 1024)?;
         stage.rounds(self.rounds, |round| {
             let written = 2 * round;
-            crew.step(&Step::Drop)?;
-            let filler = Filler::around((self.workers * self.pages) as usize, self.keep_mib * 1024)?;
-            crew.step(&Step::Fill { generation: written })?;
-            drop(filler);
+            terrain.open_low(pages)?;
+            crew.step(&Step::Fill {
+                generation: written,
+            })?;
+            terrain.open_high(pages)?;
             crew.step(&Step::PageOut)?;
             machine::wait_written()?;
-            crew.step(&Step::Check { generation: written, step: "after page-out".to_owned() })?;
+            crew.step(&Step::Check {
+                generation: written,
+                step: "after page-out".to_owned(),
+            })?;
             machine::compact()?;
-            crew.step(&Step::Check { generation: written, step: "after compaction".to_owned() })?;
-            crew.step(&Step::Rewrite { generation: written + 1 })?;
-            crew.step(&Step::Check { generation: written + 1, step: "after rewriting".to_owned() })?;
+            crew.step(&Step::Check {
+                generation: written,
+                step: "after compaction".to_owned(),
+            })?;
+            crew.step(&Step::Rewrite {
+                generation: written + 1,
+            })?;
+            crew.step(&Step::Check {
+                generation: written + 1,
+                step: "after rewriting".to_owned(),
+            })?;
             Ok(())
         })
     }
