@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The store: one directory a kernel, whole or not there.
+
+use std::fs::{self, File};
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+use super::build::Artifacts;
+use super::error::KernelError;
+use super::key::KernelKey;
+use super::source::{SourceId, remove};
+use super::worktree::{sync_dir, write_synced};
+
+/// Version of `kernel.json`; an entry of another one is built anew.
+const FORMAT: u32 = 1;
+
+/// A kernel in the store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kernel {
+    /// Its key.
+    pub key: KernelKey,
+    /// Its directory.
+    pub dir: Utf8PathBuf,
+    /// What QEMU boots.
+    pub bzimage: Utf8PathBuf,
+    /// The same with DWARF 5, for symbols and struct offsets.
+    pub vmlinux: Utf8PathBuf,
+    /// `make kernelrelease`, which is the guest's `uname -r`.
+    pub release: String,
+    /// What it was made from.
+    pub source: SourceId,
+    /// Seconds that this call took to build it; none if it was in the store.
+    pub build_seconds: Option<f64>,
+}
+
+/// `kernel.json`: what an entry is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    format: u32,
+    /// The entry's key.
+    pub key: KernelKey,
+    /// The line that it was first built for.
+    pub line: String,
+    /// The variant that it was first built for.
+    pub variant: String,
+    /// What it was made from.
+    pub source: SourceId,
+    /// `make kernelrelease`.
+    pub release: String,
+    /// First line of the compiler's `--version`.
+    pub compiler: String,
+    /// Seconds that its build took.
+    pub build_seconds: f64,
+    bzimage_bytes: u64,
+    vmlinux_bytes: u64,
+}
+
+/// What is to be known of a kernel that goes into the store.
+pub(super) struct About<'a> {
+    pub(super) key: &'a KernelKey,
+    pub(super) line: &'a str,
+    pub(super) variant: &'a str,
+    pub(super) source: &'a SourceId,
+    pub(super) compiler: &'a str,
+    pub(super) build_seconds: f64,
+}
+
+/// Copies a file and makes the copy last; gives its length.
+type Copy<'a> = &'a dyn Fn(&Utf8Path, &Utf8Path) -> io::Result<u64>;
+
+/// The directory of kernels.
+#[derive(Debug, Clone)]
+pub struct Store {
+    dir: Utf8PathBuf,
+}
+
+impl Store {
+    /// The store in `dir`.
+    pub fn at(dir: impl Into<Utf8PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
+    /// The kernel of a key. An entry that is damaged counts as absent.
+    pub fn get(&self, key: &KernelKey) -> Option<Kernel> {
+        let dir = self.dir.join(key.as_str());
+        match self.manifest(key) {
+            Ok(manifest) => Some(Kernel {
+                key: key.clone(),
+                bzimage: dir.join("bzImage"),
+                vmlinux: dir.join("vmlinux"),
+                dir,
+                release: manifest.release,
+                source: manifest.source,
+                build_seconds: None,
+            }),
+            Err(_) if !dir.exists() => None,
+            Err(reason) => {
+                tracing::warn!(entry = %dir, %reason, "a kernel in the store is damaged and will be built again");
+                None
+            }
+        }
+    }
+
+    /// What an entry says of itself, or why it cannot be used.
+    pub fn manifest(&self, key: &KernelKey) -> Result<Manifest, String> {
+        let dir = self.dir.join(key.as_str());
+        let text = fs::read(dir.join("kernel.json")).map_err(|e| format!("kernel.json: {e}"))?;
+        let manifest: Manifest =
+            serde_json::from_slice(&text).map_err(|e| format!("kernel.json: {e}"))?;
+        if manifest.format != FORMAT || manifest.key != *key {
+            return Err("kernel.json: of another format or another kernel".to_owned());
+        }
+        for (name, bytes) in [
+            ("bzImage", manifest.bzimage_bytes),
+            ("vmlinux", manifest.vmlinux_bytes),
+        ] {
+            let found = fs::metadata(dir.join(name))
+                .map_err(|e| format!("{name}: {e}"))?
+                .len();
+            if found != bytes {
+                return Err(format!("{name}: {found} bytes instead of {bytes}"));
+            }
+        }
+        Ok(manifest)
+    }
+
+    /// Put a kernel in. Until this returns, nothing of it is to be seen. The caller holds the lock
+    /// of the kernel's source, of which there is one insertion at a time.
+    pub(super) fn insert(
+        &self,
+        about: &About<'_>,
+        artifacts: &Artifacts,
+    ) -> Result<Kernel, KernelError> {
+        self.insert_by(about, artifacts, &copy_synced)
+    }
+
+    fn insert_by(
+        &self,
+        about: &About<'_>,
+        artifacts: &Artifacts,
+        copy: Copy<'_>,
+    ) -> Result<Kernel, KernelError> {
+        let staging = self.dir.join(".staging").join(&about.source.name);
+        // What an interrupted insertion left, or what a failed one leaves, is never an entry.
+        remove(&staging)?;
+        let filled = self.fill(&staging, about, artifacts, copy);
+        if filled.is_err() {
+            let _ = remove(&staging);
+        }
+        filled?;
+        let entry = self.dir.join(about.key.as_str());
+        remove(&entry)?;
+        fs::rename(&staging, &entry).map_err(KernelError::io("rename", &staging))?;
+        sync_dir(&self.dir)?;
+        self.get(about.key).ok_or_else(|| {
+            KernelError::io("read back", &entry)(io::Error::other(
+                "the entry changed as soon as it was written",
+            ))
+        })
+    }
+
+    fn fill(
+        &self,
+        staging: &Utf8Path,
+        about: &About<'_>,
+        artifacts: &Artifacts,
+        copy: Copy<'_>,
+    ) -> Result<(), KernelError> {
+        fs::create_dir_all(staging).map_err(KernelError::io("create", staging))?;
+        let put = |from: &Utf8Path, name: &str| {
+            let to = staging.join(name);
+            copy(from, &to).map_err(KernelError::io("copy", &to))
+        };
+        put(&artifacts.config, "config")?;
+        let manifest = Manifest {
+            format: FORMAT,
+            key: about.key.clone(),
+            line: about.line.to_owned(),
+            variant: about.variant.to_owned(),
+            source: about.source.clone(),
+            release: artifacts.release.clone(),
+            compiler: about.compiler.to_owned(),
+            build_seconds: about.build_seconds,
+            bzimage_bytes: put(&artifacts.bzimage, "bzImage")?,
+            vmlinux_bytes: put(&artifacts.vmlinux, "vmlinux")?,
+        };
+        let path = staging.join("kernel.json");
+        let json = serde_json::to_vec_pretty(&manifest)
+            .map_err(|e| KernelError::io("write", &path)(e.into()))?;
+        write_synced(&path, &json, None)
+    }
+}
+
+fn copy_synced(from: &Utf8Path, to: &Utf8Path) -> io::Result<u64> {
+    let length = fs::copy(from, to)?;
+    File::open(to)?.sync_all()?;
+    Ok(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::key::Ingredients;
+    use super::*;
+
+    struct Fixture {
+        _dir: tempfile::TempDir,
+        store: Store,
+        source: SourceId,
+        key: KernelKey,
+        artifacts: Artifacts,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let root = Utf8Path::from_path(dir.path()).unwrap();
+            let file = |name: &str| {
+                fs::write(root.join(name), name).unwrap();
+                root.join(name)
+            };
+            let source = SourceId {
+                name: "fake".into(),
+                version: "1".into(),
+            };
+            let key = KernelKey::of(&Ingredients {
+                source: &source,
+                patch: None,
+                config: "",
+                compiler: "",
+            });
+            let artifacts = Artifacts {
+                bzimage: file("bz"),
+                vmlinux: file("vm"),
+                config: file("conf"),
+                release: "1.0".into(),
+            };
+            fs::create_dir(root.join("kernels")).unwrap();
+            Self {
+                store: Store::at(root.join("kernels")),
+                _dir: dir,
+                source,
+                key,
+                artifacts,
+            }
+        }
+
+        fn about(&self) -> About<'_> {
+            About {
+                key: &self.key,
+                line: "fake",
+                variant: "fixed",
+                source: &self.source,
+                compiler: "cc",
+                build_seconds: 1.0,
+            }
+        }
+
+        fn insert(&self) -> Kernel {
+            self.store.insert(&self.about(), &self.artifacts).unwrap()
+        }
+    }
+
+    #[test]
+    fn a_disk_that_fills_up_leaves_the_store_as_it_was() {
+        let fixture = Fixture::new();
+        let full = |_: &Utf8Path, to: &Utf8Path| match to.file_name() {
+            Some("vmlinux") => {
+                fs::write(to, "half")?;
+                Err(io::Error::from_raw_os_error(
+                    rustix::io::Errno::NOSPC.raw_os_error(),
+                ))
+            }
+            _ => copy_synced(&fixture.artifacts.config, to),
+        };
+        let error = fixture
+            .store
+            .insert_by(&fixture.about(), &fixture.artifacts, &full)
+            .unwrap_err();
+        assert!(
+            matches!(&error, KernelError::DiskFull { path } if path.ends_with("vmlinux")),
+            "{error}"
+        );
+        assert_eq!(fixture.store.get(&fixture.key), None);
+        assert!(
+            !fixture.store.dir.join(".staging/fake").exists(),
+            "the room is given back"
+        );
+
+        let kernel = fixture.insert();
+        let error = fixture
+            .store
+            .insert_by(&fixture.about(), &fixture.artifacts, &full)
+            .unwrap_err();
+        assert!(matches!(error, KernelError::DiskFull { .. }));
+        assert_eq!(
+            fixture.store.get(&fixture.key),
+            Some(kernel),
+            "an entry outlives a failed insertion"
+        );
+    }
+
+    #[test]
+    fn an_interrupted_insertion_is_not_to_be_seen_and_not_in_the_way() {
+        let fixture = Fixture::new();
+        let staging = fixture.store.dir.join(".staging/fake");
+        fs::create_dir_all(&staging).unwrap();
+        fs::write(staging.join("bzImage"), "half of ano").unwrap();
+        assert_eq!(fixture.store.get(&fixture.key), None);
+        let kernel = fixture.insert();
+        assert_eq!(fs::read_to_string(&kernel.bzimage).unwrap(), "bz");
+        assert_eq!(fixture.store.get(&fixture.key), Some(kernel));
+    }
+
+    #[test]
+    fn a_damaged_entry_counts_as_absent_and_is_replaced() {
+        let fixture = Fixture::new();
+        let kernel = fixture.insert();
+        let damages: [(&str, &str); 4] = [
+            ("kernel.json", "{"),
+            ("kernel.json", "{\"format\":1}"),
+            ("vmlinux", "v"),
+            ("bzImage", ""),
+        ];
+        for (name, content) in damages {
+            fs::write(kernel.dir.join(name), content).unwrap();
+            assert_eq!(fixture.store.get(&fixture.key), None, "{name}");
+            assert_eq!(fixture.insert(), kernel);
+        }
+        fs::remove_file(kernel.dir.join("kernel.json")).unwrap();
+        assert_eq!(fixture.store.get(&fixture.key), None);
+    }
+}
