@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The user's cache directory: sources, kernels, and the locks on them.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::sync::Arc;
@@ -96,17 +97,7 @@ pub struct Home {
 impl Home {
     /// The directory that the environment names, created if absent.
     pub fn from_env() -> Result<Self, HomeError> {
-        let root = match (
-            absolute("SWAPMIG_HOME")?,
-            absolute("XDG_CACHE_HOME")?,
-            absolute("HOME")?,
-        ) {
-            (Some(home), _, _) => home,
-            (None, Some(cache), _) => cache.join("swapmig"),
-            (None, None, Some(user)) => user.join(".cache/swapmig"),
-            (None, None, None) => return Err(HomeError::Nowhere),
-        };
-        Self::at(root)
+        Self::at(root_from(|variable| std::env::var_os(variable))?)
     }
 
     /// A cache at `root`, created if absent.
@@ -217,8 +208,25 @@ impl Lock {
     }
 }
 
-fn absolute(variable: &'static str) -> Result<Option<Utf8PathBuf>, HomeError> {
-    let Some(value) = std::env::var_os(variable).filter(|v| !v.is_empty()) else {
+fn root_from(get: impl Fn(&str) -> Option<OsString>) -> Result<Utf8PathBuf, HomeError> {
+    let dir = |variable| absolute(variable, get(variable));
+    if let Some(home) = dir("SWAPMIG_HOME")? {
+        Ok(home)
+    } else if let Some(cache) = dir("XDG_CACHE_HOME")? {
+        Ok(cache.join("swapmig"))
+    } else if let Some(user) = dir("HOME")? {
+        Ok(user.join(".cache/swapmig"))
+    } else {
+        Err(HomeError::Nowhere)
+    }
+}
+
+/// The absolute path that a variable names; none if it is unset or empty.
+fn absolute(
+    variable: &'static str,
+    value: Option<OsString>,
+) -> Result<Option<Utf8PathBuf>, HomeError> {
+    let Some(value) = value.filter(|value| !value.is_empty()) else {
         return Ok(None);
     };
     match value.into_string().map(Utf8PathBuf::from) {
@@ -231,5 +239,53 @@ fn absolute(variable: &'static str) -> Result<Option<Utf8PathBuf>, HomeError> {
             variable,
             value: raw.to_string_lossy().into_owned(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_variable_that_is_set_decides() {
+        let root = |set: &[(&str, &str)]| {
+            root_from(|name| {
+                set.iter()
+                    .find(|(n, _)| *n == name)
+                    .map(|(_, value)| value.into())
+            })
+        };
+        let all = [
+            ("SWAPMIG_HOME", "/s"),
+            ("XDG_CACHE_HOME", "/x"),
+            ("HOME", "/h"),
+        ];
+        assert_eq!(root(&all).unwrap(), "/s");
+        assert_eq!(root(&all[1..]).unwrap(), "/x/swapmig");
+        assert_eq!(root(&all[2..]).unwrap(), "/h/.cache/swapmig");
+        assert_eq!(
+            root(&[("SWAPMIG_HOME", ""), ("HOME", "/h")]).unwrap(),
+            "/h/.cache/swapmig"
+        );
+        assert!(matches!(root(&[]), Err(HomeError::Nowhere)));
+        let error = root(&[("SWAPMIG_HOME", "here"), ("HOME", "/h")])
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with("SWAPMIG_HOME is `here`"), "{error}");
+    }
+
+    #[test]
+    fn a_lock_is_held_until_the_last_that_inherited_it_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(Utf8Path::from_path(dir.path()).unwrap()).unwrap();
+        let cancel = Cancel::default();
+        let lock = home.lock("line", &cancel, &|| {}).unwrap();
+        let inherited = lock.inherit().unwrap();
+        drop(lock);
+        let gives_up = Cancel::default();
+        let waits = home.lock("line", &gives_up, &|| gives_up.cancel());
+        assert!(matches!(waits, Err(HomeError::Cancelled)));
+        drop(inherited);
+        home.lock("line", &cancel, &|| {}).unwrap();
     }
 }

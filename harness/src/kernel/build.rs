@@ -55,14 +55,14 @@ impl Build<'_> {
             hasher.finalize().to_hex().to_string()
         };
         let read = || fs::read_to_string(&config).map_err(KernelError::io("read", &config));
-        if let (Ok(now), Ok(then)) = (read(), fs::read_to_string(&stamp_path)) {
-            if stamp(&now) == then {
-                return Ok(());
-            }
+        if let (Ok(now), Ok(then)) = (read(), fs::read_to_string(&stamp_path))
+            && stamp(&now) == then
+        {
+            return Ok(());
         }
         self.make(&["tinyconfig"], &mut |_| {})?;
         let tiny = read()?;
-        fs::write(&config, format!("{tiny}{wanted}")).map_err(KernelError::io("write", &config))?;
+        fs::write(&config, requests.over(&tiny)).map_err(KernelError::io("write", &config))?;
         self.make(&["olddefconfig"], &mut |_| {})?;
         let made = read()?;
         let lost = requests.lost(&made);

@@ -67,6 +67,19 @@ impl Requests {
         Ok(())
     }
 
+    /// A `.config` with these requests in the place of what it says of their symbols.
+    pub fn over(&self, config: &str) -> String {
+        let is_ours = |line: &&str| match parse(line) {
+            Parsed::Assignment(symbol, _) => self.wanted.contains_key(symbol),
+            Parsed::Nothing | Parsed::Bad => false,
+        };
+        let kept = config
+            .lines()
+            .filter(|line| !is_ours(line))
+            .map(|line| format!("{line}\n"));
+        kept.chain([self.to_config()]).collect()
+    }
+
     /// The requests as lines of a `.config`, one a symbol, sorted.
     pub fn to_config(&self) -> String {
         self.wanted
@@ -170,6 +183,10 @@ mod tests {
         ]);
         assert_eq!(asked.to_config(), "# CONFIG_A is not set\nCONFIG_B=y\n");
         assert!(asked.lost("CONFIG_B=y\n").is_empty());
+        assert_eq!(
+            asked.over("# Tiny\nCONFIG_A=m\n# CONFIG_B is not set\nCONFIG_C=y\n"),
+            "# Tiny\nCONFIG_C=y\n# CONFIG_A is not set\nCONFIG_B=y\n"
+        );
     }
 
     #[test]

@@ -107,7 +107,8 @@ impl StepCount {
 
     /// Take a line of output; a step gives the progress after it.
     pub(super) fn line(&mut self, line: &str) -> Option<BuildProgress> {
-        let step = step(line)?;
+        // Some steps name their object by its whole path, which tells a reader nothing.
+        let step = step(line)?.replace(&format!("{}/", self.memory.tree), "");
         self.done += 1;
         self.total = self.total.max(self.done);
         Some(BuildProgress::Making {

@@ -51,10 +51,10 @@ impl Worktree {
     /// Bring the tree to `patch`, or to its pristine state without one. A tree that is there
     /// already stays untouched, times included.
     pub fn prepare(&self, patch: Option<&PatchFile>, source_id: &str) -> Result<(), KernelError> {
-        if let Some(patch) = patch {
-            if self.holds(patch)? {
-                return Ok(());
-            }
+        if let Some(patch) = patch
+            && self.holds(patch)?
+        {
+            return Ok(());
         }
         self.reset()?;
         if let Some(patch) = patch {
