@@ -120,7 +120,7 @@ impl KernelStore {
         if let Some(kernel) = self.store().get(&recipe.key) {
             return Ok(kernel);
         }
-        tools::require()?;
+        tools::require_tools()?;
         let waiting = || {
             progress(BuildProgress::Waiting {
                 line: line.name.to_string(),

@@ -138,7 +138,7 @@ impl PatchFile {
             .env_remove("POSIXLY_CORRECT")
             .stdin(stdin)
             .output()
-            .map_err(|error| match tools::require() {
+            .map_err(|error| match tools::require_tools() {
                 Err(missing) => missing,
                 Ok(()) => KernelError::io("patch", tree)(error),
             })

@@ -24,7 +24,7 @@ const NEEDED: &[(&str, &str)] = &[
 ];
 
 /// Fail naming every program that is missing.
-pub(super) fn require() -> Result<(), KernelError> {
+pub fn require_tools() -> Result<(), KernelError> {
     let missing: Vec<_> = NEEDED.iter().filter(|(tool, _)| !is_there(tool)).collect();
     if missing.is_empty() {
         return Ok(());
@@ -36,7 +36,7 @@ pub(super) fn require() -> Result<(), KernelError> {
 }
 
 /// First line of `gcc --version`.
-pub(super) fn compiler() -> Result<String, KernelError> {
+pub fn compiler() -> Result<String, KernelError> {
     let missing = |_| KernelError::NoTools {
         tools: vec!["gcc"],
         packages: vec!["gcc"],
