@@ -4,6 +4,8 @@
 //! `SWAPMIG_CRASH_CORPUS` names the folder. A case file is `KEY: value` lines, an empty line,
 //! the raw console, and perhaps `REPORT:` with what follows. A file without `TITLE` holds no crash.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up must stop")]
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -11,10 +13,10 @@ use swapmig_reports::trace::{Kind, Report, parse};
 
 /// Percentages reached so far; they may only rise.
 const FLOOR: Floor = Floor {
-    title: 0,
-    kind: 0,
-    corrupted: 0,
-    silent: 0,
+    title: 71,
+    kind: 95,
+    corrupted: 88,
+    silent: 100,
 };
 
 struct Floor {
@@ -81,7 +83,6 @@ impl Score {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the table is the test's purpose")]
 fn corpus() {
     let Some(folder) = std::env::var_os("SWAPMIG_CRASH_CORPUS") else {
         println!(

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The symbolizer against a small program compiled here: lines, inlines, namesakes.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up must stop")]
+
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -108,9 +110,6 @@ fn a_return_address_is_its_call() {
         let before = symbolizer.resolve("main", offset - 1, size, Pc::Exact);
         assert_eq!(symbolizer.resolve("main", offset, size, Pc::Return), before);
     }
-    // Nothing lies before a function's first byte.
-    let first = symbolizer.resolve("main", 0, size, Pc::Return);
-    assert_eq!(first, [frame("main", "mm/main.c", 12, false)]);
 }
 
 #[test]

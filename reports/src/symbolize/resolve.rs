@@ -168,11 +168,18 @@ fn relative(file: &str, roots: &[Option<&str>]) -> String {
         .iter()
         .flatten()
         .find_map(|root| file.strip_prefix(root));
-    let mut file = within.unwrap_or(file);
-    while let Some(rest) = file.strip_prefix("../").or_else(|| file.strip_prefix("./")) {
-        file = rest;
+    let file = within.unwrap_or(file);
+    let mut parts: Vec<&str> = Vec::new();
+    for part in file.split('/') {
+        match part {
+            "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
     }
-    file.to_owned()
+    parts.join("/")
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ lazy!(HELPER = &format!("^(?:{})$", [
     // sanitisers and debugging aids
     "_*(?:asan|hwasan|tsan|msan|ubsan)_.*|k(?:asan|fence|msan|csan)_.*|__k(?:asan|fence|msan|csan)_.*|__sanitizer_.*|check_memory_region.*|check_region_inline|memory_is_.*|instrument_.*|(?:un)?poison_.*|get_report.*|ubsan_.*|handle_overflow|val_to_string|write_comp_data|save_stack.*|stack_trace_.*|stack_depot.*|unwind_.*|__unwind_.*|debug_(?:object|check|print|spin|mutex|dma|rt).*|__debug_.*|refcount_.*|__refcount_.*|kobject_(?:add|init|get|put|cleanup|create)\\w*|kref_.*|set_page_(?:refcounted|owner)|page_ref_.*|folio_(?:ref_.*|get|try_get|put)|check_(?:slab|object|poison|bytes|flush).*|on_freelist|slab_(?:err|bug|pad).*|object_err|fault_create.*|should_fail.*",
     // lists and strings
-    "skb_(?:panic|over_panic|under_panic)|skb_p(?:ush|ut|ull)|fortify_panic|__fortify_panic|assertfail|btrfs_assertfail|__reiserfs_panic|warn_bogus.*|ref_tracker_.*|klist_.*|xas_.*|__x86_indirect.*|rust_helper_.*|rust_panic.*|__switch_to|rcu_(?:dump|check|sched_clock|pending|gp_).*|update_process_times|tick_.*|__?hrtimer_.*|sched_show_task|_sched_show.*|do_tag_check_fault|do_mem_abort|read_pages|walk_stackframe|arch_stack_walk",
+    "skb_(?:panic|over_panic|under_panic)|skb_p(?:ush|ut|ull)|fortify_panic|__fortify_panic|assertfail|btrfs_assertfail|__reiserfs_panic|warn_bogus.*|ref_tracker_.*|klist_.*|xas_.*|__x86_indirect.*|rust_helper_.*|rust_panic.*|__switch_to|__rela_.*|vscnprintf|scnprintf|usb_kill_urb|device_del|device_unregister|kobject_del|sysfs_remove_group|devres_release.*|__wait_rcu_gp|wait_rcu_gp|__filemap_fdatawait.*|filemap_fdatawait.*|folio_unlock|unlock_page|unlock_buffer|mark_buffer_dirty|drop_nlink|warn_alloc|__mod_timer|mod_timer.*|add_timer.*|del_timer.*|timer_is_static.*|__timer_delete.*|free_large_kmalloc|insert_work|__queue_work|queue_work.*|queue_delayed.*|kmemleak_.*|copy_page_to_iter.*|simple_copy_to_iter|__should_fail.*|__panic|__dump_.*|rcu_(?:dump|check|sched_clock|pending|gp_).*|update_process_times|tick_.*|__?hrtimer_.*|sched_show_task|_sched_show.*|do_tag_check_fault|do_mem_abort|read_pages|walk_stackframe|arch_stack_walk",
     "__list_(?:add|del).*|list_(?:add|del|move|empty|splice).*|_*hlist_.*|(?:rb|__rb)_(?:insert|erase|next|first|link).*|string|pointer|vsnprintf|snprintf|strn?str|str(?:n?cpy|n?cmp|n?len|chr|cat|str|scpy|lcpy|sep|n?casecmp)|mem(?:cpy|set|move|cmp|chr|scan|dup).*|__?mem(?:cpy|set|move).*|copy_(?:to|from)_(?:user|iter).*|_copy_(?:to|from)_.*|__copy_(?:to|from)_.*|usercopy_.*|__check_object_size|check_(?:heap_object|object_size)|csum_.*|crc.*",
     // atomics and bits
     "(?:arch_|raw_|_)*(?:atomic|atomic_long|atomic64)_.*|(?:test|set|clear|change)_(?:and_)?(?:set_|clear_)?bit.*|__?read_once.*|__?write_once.*|kcsan.*|xchg.*|cmpxchg.*|try_cmpxchg.*",
@@ -35,7 +35,7 @@ lazy!(HELPER = &format!("^(?:{})$", [
     // processor and panic odds and ends
     "check_preemption_disabled|debug_smp_processor_id|__this_cpu_preempt_check|native_(?:safe_halt|write_msr|read_msr|save_fl|irq_.*|apic_.*)|arch_(?:local|safe|cpu).*|__read_once_size.*|__write_once_size.*|__stack_chk_fail|__phys_addr.*|virt_to_.*|kernel_text_address|__kernel_text_address|cpumask_.*|get_current|current_.*|rep_nop|cpu_relax|delay_.*|__delay|__const_udelay|__udelay",
     // allocators
-    "k?v?[mz]alloc.*|__?kmalloc.*|___kmalloc.*|__do_kmalloc.*|__kvmalloc.*|k?v?free(?:_sensitive|_rcu.*)?|kz?free.*|kmem_cache_.*|__kmem_cache.*|k[mz]alloc_.*|slab_(?:alloc|free|post|pre).*|___?slab_.*|__slab_.*|__cache_(?:alloc|free).*|cache_(?:alloc|free|grow|from).*|do_slab_free|slob_.*|qlink_.*|new_slab|allocate_slab|alloc_slab.*|get_freepointer.*|(?:get|put)_partial.*|deactivate_slab$|alloc_debug.*|free_debug.*|kcalloc|krealloc.*|vzalloc.*|vmalloc.*|__vmalloc.*|__alloc_pages.*|alloc_pages.*|kstrdup.*|memdup_.*",
+    "k?v?[mz]alloc.*|__?kmalloc.*|___kmalloc.*|__do_kmalloc.*|__kvmalloc.*|k?v?free(?:_sensitive|_rcu.*)?|kz?free.*|kmem_cache_.*|__kmem_cache.*|k[mz]alloc_.*|slab_(?:alloc|free|post|pre).*|___?slab_.*|__slab_.*|__cache_(?:alloc|free).*|cache_(?:alloc|free|grow|from).*|do_slab_free|slob_.*|qlink_.*|new_slab|allocate_slab|alloc_slab.*|get_freepointer.*|(?:get|put)_partial.*|deactivate_slab$|alloc_debug.*|free_debug.*|kcalloc|krealloc.*|vzalloc.*|vmalloc.*|__vmalloc.*|__alloc_pages.*|alloc_pages.*|__alloc_frozen_pages.*|alloc_frozen_pages.*|kstrdup.*|memdup_.*",
 ].join("|")));
 
 // Where a lock is, or was, being taken.
@@ -82,7 +82,9 @@ pub(super) fn guilty(
             .map(|captures| captures["func"].to_owned())
             .find(|symbol| !skipped(variant, symbol))
             .or_else(|| crash().find_map(|(frames, _)| culprit(variant, frames))),
-        Blame::Trace => crash().find_map(|(frames, _)| culprit(variant, frames)),
+        Blame::Trace => crash()
+            .find_map(|(frames, _)| culprit(variant, frames))
+            .or_else(|| named.map(str::to_owned)),
         Blame::Interrupted => crash().find_map(|(frames, at)| culprit(variant, &frames[at..])),
         Blame::Stalled => crash()
             .chain(stacks(read, Role::Other))
@@ -125,17 +127,20 @@ fn stalled(variant: &Variant, frames: &[Frame]) -> Option<String> {
     if let Some(frame) = frames.iter().find(calls) {
         return Some(frame.symbol.clone());
     }
-    let mut before = None;
+    let mut first = None;
+    let mut last = None;
     for frame in frames.iter().filter(|frame| frame.reliable) {
         let name = title::function(&frame.symbol);
-        if before.is_some() && DISPATCHER.is_match(&name) {
-            return before;
-        }
-        if !skipped(variant, &name) && !DISPATCHER.is_match(&name) {
-            before = Some(frame.symbol.clone());
+        if DISPATCHER.is_match(&name) {
+            if last.is_some() {
+                return last;
+            }
+        } else if !skipped(variant, &name) {
+            first.get_or_insert_with(|| frame.symbol.clone());
+            last = Some(frame.symbol.clone());
         }
     }
-    culprit(variant, frames)
+    first
 }
 
 fn skipped(variant: &Variant, symbol: &str) -> bool {

@@ -8,8 +8,9 @@ use regex::{Regex, RegexSet};
 use super::Report;
 use super::console::{self, Line};
 use super::finish;
-use super::formats::{Ends, FORMATS, Format, NOISE};
+use super::formats::{CONTINUATIONS, Ends, FORMATS, Format, NOISE};
 use super::pattern::{compile, lazy};
+use super::stack::Reader;
 
 /// Reports kept of one console; the first one counts, hundreds of wrecks do not.
 const MAX_REPORTS: usize = 64;
@@ -35,7 +36,7 @@ lazy!(BOOT = r"^Linux version \d");
 lazy!(BACKTRACE = r"^NMI backtrace for cpu \d+");
 // Only lines with one of these words are tried against the whole table.
 lazy!(
-    CANDIDATE = r"BUG|WARNING|INFO|KASAN|panic|PANIC|fault|error|LOCKUP|UBSAN|lock state|Unable|VFS|FAULT_INJ|sysrq|oom-killer|failure"
+    CANDIDATE = r"BUG|WARNING|INFO|panic|PANIC|fault|error|LOCKUP|UBSAN|lock state|Unable|VFS|FAULT_INJ|sysrq|oom-killer|failure"
 );
 
 static HEADERS: LazyLock<RegexSet> = LazyLock::new(|| {
@@ -45,6 +46,7 @@ static HEADERS: LazyLock<RegexSet> = LazyLock::new(|| {
     #[expect(clippy::expect_used, reason = "each pattern has just compiled alone")]
     RegexSet::new(patterns).expect("the headers compile together")
 });
+static CONTINUES: LazyLock<Regex> = LazyLock::new(|| compile(&CONTINUATIONS.join("|")));
 static NOISES: LazyLock<Regex> = LazyLock::new(|| compile(&NOISE.join("|")));
 
 /// Finds the crash reports of a console, in the order in which they began.
@@ -66,6 +68,7 @@ pub(super) struct Collected {
     /// Index of the header in `lines`.
     pub(super) header: usize,
     pub(super) span: std::ops::Range<usize>,
+    pub(super) stacks: Reader,
     pub(super) mixed: Option<&'static str>,
     pub(super) panicked: bool,
     /// Its end was marked.
@@ -97,7 +100,9 @@ struct Collector {
     begun: usize,
     boots: usize,
     panicked: bool,
-    /// End of the last line that the kernel printed.
+    /// The kernel prints its clock: a line without it is a program's.
+    stamped: bool,
+    /// End of the last line that is not empty.
     end: usize,
 }
 
@@ -105,6 +110,10 @@ impl Collector {
     fn line(&mut self, line: Line) {
         if !line.text.trim().is_empty() {
             self.end = line.span.end;
+        }
+        self.stamped |= line.time.is_some();
+        if self.stamped && line.time.is_none() {
+            return self.add(line);
         }
         if BOOT.is_match(&line.text) {
             return self.boot(line);
@@ -116,6 +125,7 @@ impl Collector {
             return self.begin(What::Preamble, line);
         }
         match recognise(&line.text) {
+            Some(_) if self.in_report(&line) && CONTINUES.is_match(&line.text) => self.add(line),
             Some(what) => self.begin(what, line),
             None => self.add(line),
         }
@@ -159,7 +169,7 @@ impl Collector {
                 return;
             }
             // Without callers two writers cannot be told apart.
-            let midst = line.caller.is_none() && finish::in_a_stack(&open.lines);
+            let midst = line.caller.is_none() && open.stacks.in_crash_stack();
             if midst && matches!(open.what, What::Noise) {
                 mixed = Some("it begins within another stack, and callers are not printed");
             }
@@ -184,6 +194,7 @@ impl Collector {
             lines: Vec::new(),
             header: 0,
             span: line.span.clone(),
+            stacks: Reader::default(),
             mixed,
             panicked: self.panicked,
             closed: false,
@@ -239,6 +250,11 @@ impl Collector {
         }
     }
 
+    fn in_report(&self, line: &Line) -> bool {
+        self.position(line)
+            .is_some_and(|at| matches!(self.open[at].what, What::Report(_)))
+    }
+
     /// The open report that a line belongs to.
     fn position(&self, line: &Line) -> Option<usize> {
         self.open.iter().position(|open| {
@@ -271,13 +287,14 @@ impl Collector {
         self.finish_all();
         self.done
             .sort_by_key(|collected| (collected.span.start, collected.order));
-        self.done.iter().map(finish::report).collect()
+        self.done.into_iter().map(finish::report).collect()
     }
 }
 
 fn push(collected: &mut Collected, line: &Line) {
     collected.time = line.time.or(collected.time);
     if collected.lines.len() < MAX_LINES {
+        collected.stacks.line(&line.text);
         collected.lines.push(line.text.clone());
         collected.span.end = line.span.end;
     }
@@ -292,5 +309,5 @@ fn recognise(text: &str) -> Option<What> {
         return Some(What::Noise);
     }
     let first = HEADERS.matches(text).iter().next()?;
-    FORMATS.get(first).map(What::Report)
+    FORMATS.get(first).copied().map(What::Report)
 }

@@ -10,7 +10,7 @@ use super::engine::{Collected, What};
 use super::formats::{Blame, Ends, FORMATS, Format, Variant};
 use super::pattern::{compile, lazy};
 use super::report::{Access, Direction, Role};
-use super::stack::{self, Stacks};
+use super::stack::Stacks;
 use super::{Kind, Report, blame, title};
 
 /// Bytes of text kept of a report.
@@ -40,13 +40,9 @@ static COMPILED: LazyLock<HashMap<&'static str, Regex>> = LazyLock::new(|| {
 type Names = BTreeMap<String, String>;
 
 /// Makes a report of collected lines.
-pub(super) fn report(collected: &Collected) -> Report {
+pub(super) fn report(mut collected: Collected) -> Report {
     let text = join(&collected.lines, MAX_TEXT);
-    let read = stack::read(
-        collected.lines[collected.header.min(collected.lines.len())..]
-            .iter()
-            .map(String::as_str),
-    );
+    let read = std::mem::take(&mut collected.stacks).finish();
     let mut report = Report {
         title: "unexpected kernel reboot".to_owned(),
         alt_titles: Vec::new(),
@@ -63,13 +59,13 @@ pub(super) fn report(collected: &Collected) -> Report {
         text,
     };
     if let What::Report(format) = collected.what {
-        describe(&mut report, collected, format, &read);
+        describe(&mut report, &collected, format, &read);
     }
     report.stacks = read.stacks;
     report
 }
 
-fn describe(report: &mut Report, collected: &Collected, format: &Format, read: &Stacks) {
+fn describe(report: &mut Report, collected: &Collected, format: &'static Format, read: &Stacks) {
     let from_header = join(&collected.lines[collected.header..], MAX_DETAIL);
     let mut names = Names::new();
     let header = COMPILED.get(format.header);
@@ -109,8 +105,7 @@ fn describe(report: &mut Report, collected: &Collected, format: &Format, read: &
 }
 
 /// The first variant whose pattern the report holds.
-fn choose(format: &Format, text: &str, names: &mut Names) -> Option<&'static Variant> {
-    let format: &'static Format = FORMATS.iter().find(|f| f.header == format.header)?;
+fn choose(format: &'static Format, text: &str, names: &mut Names) -> Option<&'static Variant> {
     format.variants.iter().find(|variant| {
         if variant.when.is_empty() {
             return true;
@@ -156,7 +151,7 @@ fn who(report: &mut Report, text: &str, names: &Names) {
 
 fn corruption(
     collected: &Collected,
-    format: &Format,
+    format: &'static Format,
     variant: &Variant,
     read: &Stacks,
     guilty: bool,
@@ -200,15 +195,6 @@ fn access(text: &str) -> Option<Access> {
             .name("address")
             .and_then(|m| u64::from_str_radix(m.as_str(), 16).ok()),
     })
-}
-
-/// True when the lines end within a stack: frames have begun and their bottom is not printed.
-pub(super) fn in_a_stack(lines: &[String]) -> bool {
-    // A stack's bottom is among its last lines: looking at all of a long report for each
-    // header would be quadratic.
-    let tail = &lines[lines.len().saturating_sub(250)..];
-    let read = stack::read(tail.iter().map(String::as_str));
-    !read.complete && read.stacks.iter().any(|stack| stack.role == Role::Crash)
 }
 
 fn join(lines: &[String], limit: usize) -> String {

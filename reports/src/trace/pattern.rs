@@ -7,7 +7,7 @@ use regex::Regex;
 macro_rules! lazy {
     ($name:ident = $pattern:expr) => {
         static $name: std::sync::LazyLock<regex::Regex> =
-            std::sync::LazyLock::new(|| super::pattern::compile($pattern));
+            std::sync::LazyLock::new(|| crate::trace::pattern::compile($pattern));
     };
 }
 pub(super) use lazy;

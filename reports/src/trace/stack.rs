@@ -61,17 +61,9 @@ pub(super) struct Stacks {
     pub(super) complete: bool,
 }
 
-/// Reads the stacks of a report's lines.
-pub(super) fn read<'a>(lines: impl Iterator<Item = &'a str>) -> Stacks {
-    let mut reader = Reader::default();
-    for line in lines {
-        reader.line(line);
-    }
-    reader.finish()
-}
-
+/// Reads the stacks of a report line by line.
 #[derive(Default)]
-struct Reader {
+pub(super) struct Reader {
     stacks: Vec<Stack>,
     boundaries: Vec<Option<usize>>,
     /// Role of the next trace.
@@ -84,7 +76,13 @@ struct Reader {
 }
 
 impl Reader {
-    fn line(&mut self, line: &str) {
+    /// A crash stack has begun and its bottom was not printed yet.
+    pub(super) fn in_crash_stack(&self) -> bool {
+        !self.complete && self.stacks.iter().any(|stack| stack.role == Role::Crash)
+    }
+
+    /// Takes the report's next line.
+    pub(super) fn line(&mut self, line: &str) {
         let trimmed = line.trim_start();
         if let Some((_, role)) = SECTIONS
             .iter()
@@ -178,7 +176,8 @@ impl Reader {
             .is_some_and(|stack| matches!(stack.role, Role::Crash | Role::Other))
     }
 
-    fn finish(mut self) -> Stacks {
+    /// The stacks read.
+    pub(super) fn finish(mut self) -> Stacks {
         // A register dump without a trace below it still tells where.
         if self.register.is_some() {
             self.begin();

@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The trace parser on consoles of this project's guests, and on hostile ones.
+
+use swapmig_reports::trace::{Access, Direction, Kind, Pc, Report, Role, parse};
+
+fn only(console: &[u8]) -> Report {
+    let mut reports = parse(console);
+    assert_eq!(reports.len(), 1, "{reports:#?}");
+    reports.remove(0)
+}
+
+fn symbols(report: &Report, role: Role) -> Vec<&str> {
+    let stack = report.stacks.iter().find(|stack| stack.role == role);
+    let reliable = stack
+        .into_iter()
+        .flat_map(|s| &s.frames)
+        .filter(|frame| frame.reliable);
+    reliable.map(|frame| frame.symbol.as_str()).collect()
+}
+
+/// Puts a printk prefix before every line.
+fn printed(caller: &str, lines: &str) -> Vec<String> {
+    lines
+        .lines()
+        .enumerate()
+        .map(|(at, line)| format!("[    7.{at:06}][{caller:>6}] {line}\n"))
+        .collect()
+}
+
+/// Two writers at once, line by line.
+fn interleaved(one: &[String], other: &[String]) -> String {
+    let longest = one.len().max(other.len());
+    (0..longest)
+        .flat_map(|at| one.get(at).into_iter().chain(other.get(at)))
+        .cloned()
+        .collect()
+}
+
+const USE_AFTER_FREE: &str = "\
+==================================================================
+BUG: KASAN: slab-use-after-free in down_read_trylock+0x1d/0x120
+Read of size 8 at addr ffff888012345678 by task work/77
+CPU: 1 UID: 0 PID: 77 Comm: work Not tainted 6.12.0 #1
+Call Trace:
+ <TASK>
+ dump_stack_lvl+0x52/0x61
+ print_report+0x160/0x493
+ kasan_report+0xba/0xdc
+ ? down_read_trylock+0x1d/0x120
+ down_read_trylock+0x1d/0x120
+ rmap_walk_anon.isra.0+0xb0/0x356
+ remove_migration_ptes+0xca/0xf0
+ </TASK>
+Allocated by task 80:
+ kasan_save_stack+0x2e/0x49
+ anon_vma_alloc+0x13/0xee
+Freed by task 81:
+ kasan_save_stack+0x2e/0x49
+ __put_anon_vma+0x2b/0x51
+==================================================================
+";
+
+const WARNING: &str = "\
+------------[ cut here ]------------
+DEBUG_RWSEMS_WARN_ON(sem->magic != sem): count = 0x0, magic = 0x0, owner = 0x0
+WARNING: CPU: 0 PID: 31 at kernel/locking/rwsem.c:1262 down_read_trylock+0x90/0x120
+Modules linked in:
+CPU: 0 UID: 0 PID: 31 Comm: kcompactd0 Not tainted 6.12.0 #1
+RIP: 0010:down_read_trylock+0x90/0x120
+Call Trace:
+ <TASK>
+ rmap_walk_file+0x51/0x170
+ remove_migration_ptes+0xca/0xf0
+ ret_from_fork_asm+0x11/0x20
+ </TASK>
+---[ end trace 0000000000000000 ]---
+";
+
+#[test]
+fn use_after_free_of_the_2010_defect() {
+    let console = include_bytes!("consoles/no-guard-anon-orphan.log");
+    let report = only(console);
+    assert_eq!(
+        report.title,
+        "KASAN: slab-use-after-free Read in rmap_walk_anon"
+    );
+    assert_eq!(report.alt_titles, ["bad-access in rmap_walk_anon"]);
+    assert_eq!(report.kind, Kind::KasanUseAfterFreeRead);
+    assert_eq!(report.corrupted, None);
+    assert_eq!(
+        (report.task.as_deref(), report.pid, report.cpu),
+        (Some("init"), Some(1), Some(1))
+    );
+    let access = Access {
+        direction: Direction::Read,
+        size: Some(8),
+        address: Some(0xffff_8880_1847_4150),
+    };
+    assert_eq!(report.access, Some(access));
+    assert_eq!(
+        symbols(&report, Role::Crash)[3..7],
+        [
+            "rmap_walk_anon",
+            "remove_migration_ptes",
+            "migrate_pages_batch",
+            "migrate_pages_sync"
+        ]
+    );
+    assert!(symbols(&report, Role::Allocated).contains(&"anon_vma_alloc"));
+    assert!(symbols(&report, Role::Freed).contains(&"slab_free_after_rcu_debug"));
+    assert!(symbols(&report, Role::RelatedWork).contains(&"unlink_anon_vmas"));
+    assert!(!report.panicked);
+    let text = String::from_utf8_lossy(&console[report.span.clone()]);
+    assert!(text.starts_with('['), "the span begins at a line's prefix");
+    assert!(
+        text.trim_end().ends_with("========"),
+        "the span ends with the ruler"
+    );
+}
+
+#[test]
+fn stale_migration_entry_of_the_lost_remap() {
+    let report = only(include_bytes!("consoles/rmap-walk-check-reread.log"));
+    assert_eq!(report.title, "kernel BUG in migration_entry_wait_on_locked");
+    assert_eq!(report.kind, Kind::Bug);
+    assert_eq!(report.corrupted, None);
+    assert_eq!(
+        report.guilty.as_deref(),
+        Some("migration_entry_wait_on_locked")
+    );
+    let crash = &report.stacks[0];
+    assert_eq!(crash.role, Role::Crash);
+    assert_eq!(crash.frames[0].pc, Pc::Exact);
+    assert_eq!(
+        crash.frames[0].to_string(),
+        "migration_entry_wait_on_locked+0x167/0x2d4"
+    );
+    assert_eq!(
+        symbols(&report, Role::Crash)[1..3],
+        ["migration_entry_wait", "do_swap_page"]
+    );
+}
+
+#[test]
+fn panics_of_their_own() {
+    let report = only(include_bytes!("consoles/sysrq-crash.log"));
+    assert_eq!(report.title, "kernel panic: sysrq triggered crash");
+    assert!(report.panicked);
+    let report = only(include_bytes!("consoles/init-exits.log"));
+    assert_eq!(
+        report.title,
+        "kernel panic: Attempted to kill init! exitcode=ADDR"
+    );
+    assert_eq!(report.kind, Kind::Dos);
+}
+
+#[test]
+fn lock_internals_are_not_to_blame() {
+    let report = only(USE_AFTER_FREE.as_bytes());
+    assert_eq!(
+        report.title,
+        "KASAN: slab-use-after-free Read in rmap_walk_anon"
+    );
+    assert_eq!(report.corrupted, None);
+    let report = only(WARNING.as_bytes());
+    assert_eq!(report.title, "WARNING in rmap_walk_file");
+    assert_eq!(report.alt_titles, ["WARNING in down_read_trylock"]);
+    assert!(
+        report.text.contains("DEBUG_RWSEMS_WARN_ON"),
+        "the words before the header belong to it"
+    );
+}
+
+#[test]
+fn callers_tell_two_writers_apart() {
+    let mixed = interleaved(&printed("T77", USE_AFTER_FREE), &printed("T31", WARNING));
+    let reports = parse(mixed.as_bytes());
+    let titles: Vec<_> = reports
+        .iter()
+        .map(|r| (r.title.as_str(), &r.corrupted))
+        .collect();
+    // In the order in which they began: the warning's first line is its `cut here`.
+    assert_eq!(
+        titles,
+        [
+            ("WARNING in rmap_walk_file", &None),
+            ("KASAN: slab-use-after-free Read in rmap_walk_anon", &None),
+        ]
+    );
+    assert!(!reports[1].text.contains("rmap_walk_file"));
+}
+
+#[test]
+fn without_callers_a_mix_is_marked() {
+    let bare = |text: &str| {
+        text.lines()
+            .map(|line| format!("{line}\n"))
+            .collect::<Vec<_>>()
+    };
+    let mixed = interleaved(
+        &bare(USE_AFTER_FREE),
+        &bare(&format!("{}{WARNING}", "\n".repeat(7))),
+    );
+    let reports = parse(mixed.as_bytes());
+    let reason = reports[0].corrupted.as_deref().unwrap();
+    assert!(
+        reason.contains("another report begins within its stack"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn a_report_that_the_console_ends_in_is_cut_short() {
+    let lines: Vec<_> = USE_AFTER_FREE.lines().collect();
+    for keep in 6..lines.len() {
+        let report = only(lines[..keep].join("\n").as_bytes());
+        let reason = report.corrupted.unwrap();
+        assert!(reason.starts_with("cut short"), "{keep} lines: {reason}");
+    }
+    // The bytes themselves may be cut anywhere.
+    for cut in 0..USE_AFTER_FREE.len() {
+        parse(&USE_AFTER_FREE.as_bytes()[..cut]);
+    }
+}
+
+#[test]
+fn consequences_follow_the_finding() {
+    let gpf = "\
+Oops: general protection fault, probably for non-canonical address 0xdead: 0000 [#1] SMP KASAN
+CPU: 1 UID: 0 PID: 77 Comm: work Tainted: G B 6.12.0 #1
+RIP: 0010:__list_del_entry_valid+0x10/0x80
+Call Trace:
+ <TASK>
+ unlink_anon_vmas+0x88/0x200
+ </TASK>
+---[ end trace 0000000000000000 ]---
+Kernel panic - not syncing: Fatal exception
+";
+    let reports = parse(format!("{USE_AFTER_FREE}{gpf}").as_bytes());
+    let titles: Vec<_> = reports.iter().map(|r| r.title.as_str()).collect();
+    assert_eq!(
+        titles,
+        [
+            "KASAN: slab-use-after-free Read in rmap_walk_anon",
+            "general protection fault in unlink_anon_vmas",
+        ]
+    );
+    assert!(reports.iter().all(|report| report.panicked));
+}
+
+#[test]
+fn a_second_boot_is_unexpected_unless_a_panic_announced_it() {
+    let boot = "[    0.000000] Linux version 6.12.0 (build) #1\n[    0.100000] ok\n";
+    assert_eq!(parse(boot.as_bytes()), []);
+    let report = only(format!("{boot}{boot}").as_bytes());
+    assert_eq!(report.title, "unexpected kernel reboot");
+    assert_eq!(report.kind, Kind::UnexpectedReboot);
+    let panic = "[    0.200000] Kernel panic - not syncing: Attempted to kill init!\n";
+    assert!(
+        only(format!("{boot}{panic}{boot}").as_bytes())
+            .title
+            .starts_with("kernel panic")
+    );
+}
+
+#[test]
+fn hangs() {
+    let hung = "\
+INFO: task kworker/u8:1:42 blocked for more than 143 seconds.
+      Not tainted 6.12.0 #1
+task:kworker/u8:1 state:D stack:0 pid:42 tgid:42 ppid:2 flags:0x00004000
+Call Trace:
+ <TASK>
+ __schedule+0x5a3/0x1200
+ schedule+0x3c/0xb0
+ io_schedule+0x46/0x70
+ folio_wait_bit_common+0x13d/0x350
+ folio_wait_writeback+0x2b/0x80
+ migrate_folio_unmap+0x123/0x456
+ ret_from_fork_asm+0x11/0x20
+ </TASK>
+";
+    let report = only(hung.as_bytes());
+    assert_eq!(report.title, "INFO: task hung in migrate_folio_unmap");
+    assert_eq!(report.alt_titles, ["hang in migrate_folio_unmap"]);
+    assert_eq!(
+        (report.task.as_deref(), report.pid),
+        (Some("kworker/u8:1"), Some(42))
+    );
+    let lockup = "\
+watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [work:88]
+CPU: 1 UID: 0 PID: 88 Comm: work Not tainted 6.12.0 #1
+RIP: 0010:__filemap_get_folio+0x41/0x300
+Call Trace:
+ <TASK>
+ swap_cache_get_folio+0x60/0x140
+ do_swap_page+0x12b/0xd00
+ handle_mm_fault+0x15d/0x2c7
+ exc_page_fault+0xb1/0xca
+ asm_exc_page_fault+0x22/0x30
+RIP: 0033:0x401b06
+ </TASK>
+";
+    let report = only(lockup.as_bytes());
+    assert_eq!(report.kind, Kind::Hang);
+    assert_eq!(
+        (report.task.as_deref(), report.cpu),
+        (Some("work"), Some(1))
+    );
+    assert!(
+        report.title.starts_with("BUG: soft lockup in "),
+        "{}",
+        report.title
+    );
+}
+
+#[test]
+fn what_is_no_crash_stays_silent() {
+    for quiet in [
+        "INFO: lockdep is turned off.",
+        "random: crng init done",
+        "traps: a.out[12] general protection fault ip:401000 sp:7ffd error:0 in a.out",
+        "a.out[12]: segfault at 0 ip 000000000040 sp 00007ffd error 4",
+        "work: I write BUG and WARNING and Kernel panic, being a user's program",
+        "",
+    ] {
+        assert_eq!(parse(quiet.as_bytes()), [], "{quiet}");
+    }
+}
+
+#[test]
+fn a_program_cannot_speak_for_the_kernel() {
+    let console = "\
+[    1.000000][    T1] Run /init as init process
+kernel BUG at mm/rmap.c:1!
+------------[ cut here ]------------
+Kernel panic - not syncing: said a program
+Linux version 6.12.0
+Linux version 6.12.0
+";
+    assert_eq!(parse(console.as_bytes()), []);
+}
+
+#[test]
+fn hostile_consoles_are_bounded() {
+    // A line of any length.
+    let mut long = b"BUG: KASAN: slab-use-after-free in ".to_vec();
+    long.resize(8 << 20, b'a');
+    assert!(
+        parse(&long)
+            .iter()
+            .all(|report| report.title.len() < 512 && report.text.len() < 4096)
+    );
+    // Any number of headers, with and without a stack left open before them.
+    let headers = "BUG: KASAN: use-after-free in a+0x1/0x2\n".repeat(50_000);
+    assert!(parse(headers.as_bytes()).len() <= 64);
+    let noise = "FAULT_INJECTION: forcing a failure\n".repeat(50_000);
+    let open: String = USE_AFTER_FREE
+        .lines()
+        .take(12)
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_eq!(parse(format!("{open}{noise}").as_bytes()).len(), 1);
+    // Any number of frames.
+    let frames = " deep+0x1/0x2\n".repeat(50_000);
+    let report = only(format!("{open}{frames}").as_bytes());
+    assert!(report.stacks.iter().all(|stack| stack.frames.len() <= 200));
+    // Any number of callers.
+    let callers: String = (0..5_000)
+        .map(|at| format!("[    1.000000][T{at:>5}] kernel BUG at mm/rmap.c:{at}!\n"))
+        .collect();
+    assert!(parse(callers.as_bytes()).len() <= 64);
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes(bytes: Vec<u8>) {
+        parse(&bytes);
+    }
+
+    #[test]
+    fn any_shuffle_of_lines(order in proptest::collection::vec(0_usize..64, 0..80)) {
+        let all: Vec<_> = USE_AFTER_FREE.lines().chain(WARNING.lines()).collect();
+        let text: String = order.iter().map(|&at| format!("{}\n", all[at % all.len()])).collect();
+        for report in parse(text.as_bytes()) {
+            proptest::prop_assert!(report.span.end <= text.len());
+            proptest::prop_assert!(!report.title.is_empty());
+        }
+    }
+}
