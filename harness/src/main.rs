@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The command `swapmig`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    swapmig::cli::main()
+}

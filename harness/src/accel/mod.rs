@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The accelerator that guests run under.
+
+mod choice;
+
+pub use choice::{AccelError, Accelerator, Choice, QEMU, choose, qemu_version};

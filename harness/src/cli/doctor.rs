@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! `swapmig doctor`: what this machine has and lacks, each lack with its remedy.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use owo_colors::OwoColorize;
+use swapmig_reports::summary::Outcome;
+
+use super::failure::Failure;
+use super::setting::{cpus, memory, swapmig};
+use crate::accel;
+use crate::catalogue::{Images, Source};
+use crate::guest::launcher::Launcher;
+use crate::guest_binary;
+use crate::home::Home;
+use crate::image::Tools;
+
+/// Disk that the sources, an object tree and a few kernels take, in MiB.
+const DISK_MIB: u64 = 8 * 1024;
+/// Memory of the largest step, the link of a vmlinux, beside a guest, in MiB.
+const MEMORY_MIB: u64 = 3 * 1024;
+
+/// Programs of a kernel build and the packages that bring them.
+const BUILD_TOOLS: [(&str, &str); 6] = [
+    ("gcc", "gcc"),
+    ("make", "make"),
+    ("flex", "flex"),
+    ("bison", "bison"),
+    ("bc", "bc"),
+    ("patch", "patch"),
+];
+
+/// Headers of a kernel build and the packages that bring them.
+const HEADERS: [(&str, &str); 2] =
+    [("/usr/include/libelf.h", "libelf-dev"), ("/usr/include/openssl/opensslv.h", "libssl-dev")];
+
+/// One thing that was looked at.
+struct Finding {
+    what: String,
+    /// What is there, or what is lacking and what to do about it.
+    state: Result<String, Lack>,
+}
+
+struct Lack {
+    detail: String,
+    remedy: String,
+    /// Whether nothing works without it.
+    fatal: bool,
+}
+
+fn there(what: impl Into<String>, detail: impl Into<String>) -> Finding {
+    Finding { what: what.into(), state: Ok(detail.into()) }
+}
+
+fn lacking(what: impl Into<String>, detail: impl Into<String>, remedy: impl Into<String>) -> Finding {
+    Finding {
+        what: what.into(),
+        state: Err(Lack { detail: detail.into(), remedy: remedy.into(), fatal: true }),
+    }
+}
+
+fn package(name: &str) -> String {
+    format!("apt-get install {name}, or run ci/setup")
+}
+
+/// Looks and tells. Fails when something is lacking without which nothing works.
+pub(super) fn doctor() -> Result<ExitCode, Failure> {
+    let mut findings = vec![qemu()];
+    let home = Home::from_env();
+    if let Ok(home) = &home {
+        findings.push(accelerator(home)?);
+    }
+    findings.extend(BUILD_TOOLS.map(|(tool, brings)| program(tool, brings)));
+    findings.extend(HEADERS.map(|(header, brings)| file(header, brings)));
+    findings.extend(image_tools());
+    findings.extend(sources()?);
+    findings.push(guest(&swapmig()?));
+    findings.push(disk(home));
+    findings.push(host_memory()?);
+
+    let mut sound = true;
+    for finding in &findings {
+        match &finding.state {
+            Ok(detail) => anstream::println!("{} {:<28} {detail}", "ok     ".green(), finding.what),
+            Err(lack) => {
+                sound &= !lack.fatal;
+                let word = if lack.fatal { "MISSING".red().to_string() } else { "note   ".yellow().to_string() };
+                anstream::println!("{word} {:<28} {}: {}", finding.what, lack.detail, lack.remedy);
+            }
+        }
+    }
+    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(Outcome::HarnessError.exit_code()) })
+}
+
+fn qemu() -> Finding {
+    match accel::qemu_version() {
+        Ok(version) => there("QEMU", version),
+        Err(_) => lacking("QEMU", "not installed", package("qemu-system-x86")),
+    }
+}
+
+fn accelerator(home: &Home) -> Result<Finding, Failure> {
+    let launcher = Launcher::new(swapmig()?);
+    Ok(match accel::choose(home.root(), &launcher) {
+        Ok(choice) => there("accelerator", format!("{}: {}", choice.accelerator, choice.reason)),
+        Err(error) => lacking("accelerator", error.to_string(), package("qemu-system-x86")),
+    })
+}
+
+fn program(tool: &str, brings: &str) -> Finding {
+    let version = Command::new(tool).arg("--version").output();
+    match version {
+        Ok(output) => there(tool, String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default()),
+        Err(_) => lacking(tool, "not installed", package(brings)),
+    }
+}
+
+fn file(path: &str, brings: &str) -> Finding {
+    match Path::new(path).exists() {
+        true => there(path, brings),
+        false => lacking(path, "not installed", package(brings)),
+    }
+}
+
+fn image_tools() -> Vec<Finding> {
+    let tools = Tools::default();
+    [("busybox", tools.busybox, "busybox-static"), ("dropbear", tools.dropbear, "dropbear-bin"), ("dropbearkey", tools.dropbearkey, "dropbear-bin")]
+        .into_iter()
+        .map(|(what, places, brings)| match places.iter().find(|place| place.is_file()) {
+            Some(place) => there(what, place.as_str()),
+            None => lacking(what, "not installed", package(brings)),
+        })
+        .collect()
+}
+
+fn sources() -> Result<Vec<Finding>, Failure> {
+    let images = Images::locate().map_err(Failure::host)?;
+    let mut findings = Vec::new();
+    for name in images.line_names().map_err(Failure::host)? {
+        let line = images.line(&name).map_err(Failure::usage)?;
+        let what = format!("source of {name}");
+        let (tarball, remedy) = match &line.source {
+            Source::Package { package: brings, tarball } => (tarball, package(brings.as_str())),
+            Source::Tarball { tarball } => (tarball, "put the tarball there".into()),
+        };
+        findings.push(match tarball.is_file() {
+            true => there(what, tarball.as_str()),
+            false => lacking(what, format!("{tarball} is not there"), remedy),
+        });
+    }
+    Ok(findings)
+}
+
+fn guest(swapmig: &camino::Utf8Path) -> Finding {
+    match guest_binary::locate(swapmig) {
+        Ok(path) => there("guest binary", path.as_str()),
+        Err(error) => lacking("guest binary", "not built", error.to_string()),
+    }
+}
+
+fn disk(home: Result<Home, crate::home::HomeError>) -> Finding {
+    let home = match home {
+        Ok(home) => home,
+        Err(error) => return lacking("cache", error.to_string(), "set SWAPMIG_HOME"),
+    };
+    let free = match home.free_bytes() {
+        Ok(bytes) => bytes >> 20,
+        Err(error) => return lacking("cache", error.to_string(), "set SWAPMIG_HOME to another folder"),
+    };
+    let detail = format!("{} has {free} MiB free", home.root());
+    enough("cache", detail, free, DISK_MIB, "make room, or set SWAPMIG_HOME to another disk")
+}
+
+fn host_memory() -> Result<Finding, Failure> {
+    let info = memory()?;
+    let free = info.mem_available.unwrap_or(info.mem_free) >> 20;
+    let detail = format!("{} CPUs, {free} MiB of memory available", cpus());
+    Ok(enough("CPUs and memory", detail, free, MEMORY_MIB, "end other programs, or run with --jobs 1"))
+}
+
+/// Less than is comfortable is worth a note: kernels may be in the store already.
+fn enough(what: &str, detail: String, has: u64, wants: u64, remedy: &str) -> Finding {
+    if has >= wants {
+        return there(what, detail);
+    }
+    Finding {
+        what: what.into(),
+        state: Err(Lack {
+            detail: format!("{detail}, and {wants} MiB are comfortable"),
+            remedy: remedy.into(),
+            fatal: false,
+        }),
+    }
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! From the arguments to an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use super::args::{Cli, Command};
+use super::failure::Failure;
+use super::{doctor, kernel, report, run, shell};
+use crate::guest::launcher;
+
+/// The whole command.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Before any thread is started: this process becomes another program.
+    if let Command::ExecWithParent { parent, program } = &cli.command {
+        return match program.split_first() {
+            Some((program, arguments)) => {
+                Failure::host(launcher::exec(*parent, program, arguments)).tell()
+            }
+            None => ExitCode::from(2),
+        };
+    }
+    if let Ok(filter) = EnvFilter::try_from_env("SWAPMIG_LOG") {
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    }
+    match dispatch(cli.command) {
+        Ok(code) => code,
+        Err(failure) => failure.tell(),
+    }
+}
+
+fn dispatch(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Doctor => doctor::doctor(),
+        Command::Report { run, out } => report::report(&run, out),
+        command => {
+            // Threads of this runtime start the guests and so must outlive them: they do.
+            let runtime = tokio::runtime::Runtime::new().map_err(Failure::host)?;
+            runtime.block_on(dispatch_async(command))
+        }
+    }
+}
+
+async fn dispatch_async(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Check { options } => run::check(options).await,
+        Command::Run { plan, resume, options } => run::run(&plan, resume, options).await,
+        Command::Kernel(command) => kernel::kernel(command).await,
+        Command::Shell { line, variant, fetch, command } => {
+            shell::shell(&line, &variant, &fetch, &command).await
+        }
+        Command::Doctor | Command::Report { .. } | Command::ExecWithParent { .. } => {
+            unreachable!("handled before the runtime is started")
+        }
+    }
+}

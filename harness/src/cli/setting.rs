@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What every command that boots guests finds on its machine.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use camino::Utf8PathBuf;
+use procfs::{Current, Meminfo};
+use swapmig_reports::record::HostRecord;
+use tokio_util::sync::CancellationToken;
+
+use super::failure::Failure;
+use crate::accel::{self, Choice};
+use crate::catalogue::{CatalogueError, Images};
+use crate::guest::launcher::Launcher;
+use crate::guest_binary;
+use crate::home::Home;
+use crate::image::{ImageSpec, Tools};
+use crate::kernel::KernelStore;
+use crate::plan::{Machine, Names};
+use crate::runner::dispatch::Context;
+
+/// What QEMU needs beside the guest's own memory, in MiB.
+const QEMU_OVERHEAD_MIB: u64 = 256;
+
+/// The machine, the user's cache and the project's data.
+pub(super) struct Setting {
+    pub(super) home: Home,
+    pub(super) images: Images,
+    pub(super) launcher: Launcher,
+    pub(super) choice: Choice,
+    pub(super) guest_binary: Utf8PathBuf,
+}
+
+impl Setting {
+    pub(super) fn find() -> Result<Self, Failure> {
+        let swapmig = swapmig()?;
+        let home = Home::from_env().map_err(Failure::usage)?;
+        let launcher = Launcher::new(swapmig.clone());
+        Ok(Self {
+            images: Images::locate().map_err(Failure::host)?,
+            choice: accel::choose(home.root(), &launcher).map_err(Failure::host)?,
+            guest_binary: guest_binary::locate(&swapmig).map_err(Failure::host)?,
+            home,
+            launcher,
+        })
+    }
+
+    pub(super) fn host(&self) -> Result<HostRecord, Failure> {
+        Ok(HostRecord {
+            cpus: cpus(),
+            memory_mib: memory()?.mem_total >> 20,
+            qemu: accel::qemu_version().map_err(Failure::host)?,
+            accelerator: self.choice.accelerator.name().into(),
+            accelerator_reason: self.choice.reason.clone(),
+        })
+    }
+
+    pub(super) fn image_spec(&self) -> ImageSpec {
+        ImageSpec {
+            guest_binary: self.guest_binary.clone(),
+            images_dir: self.images.root().into(),
+            tools: Tools::default(),
+        }
+    }
+
+    pub(super) fn context(&self, jobs: usize) -> Arc<Context> {
+        Arc::new(Context {
+            images: self.images.clone(),
+            store: KernelStore::new(self.home.clone()),
+            choice: self.choice.clone(),
+            launcher: self.launcher.clone(),
+            image: self.image_spec(),
+            jobs,
+        })
+    }
+}
+
+/// This program's own file.
+pub(super) fn swapmig() -> Result<Utf8PathBuf, Failure> {
+    let path = std::env::current_exe().map_err(Failure::host)?;
+    Utf8PathBuf::try_from(path).map_err(Failure::host)
+}
+
+/// CPUs that this process may use.
+pub(super) fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The host's memory.
+pub(super) fn memory() -> Result<Meminfo, Failure> {
+    Meminfo::current().map_err(Failure::host)
+}
+
+/// How many guests run at once: a CPU for each, and no more than fit into
+/// what memory is free; at least one.
+pub(super) fn jobs(asked: Option<u16>, machine: &Machine) -> Result<usize, Failure> {
+    if let Some(asked) = asked {
+        return Ok(usize::from(asked));
+    }
+    let info = memory()?;
+    let free_mib = info.mem_available.unwrap_or(info.mem_free) >> 20;
+    let fit = free_mib / (u64::from(machine.memory_mib) + QEMU_OVERHEAD_MIB);
+    Ok(usize::try_from(fit).unwrap_or(usize::MAX).min(cpus()).max(1))
+}
+
+/// Ends a run on Ctrl-C and on a polite request to end.
+pub(super) fn stop_on_signals() -> Result<CancellationToken, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let stop = CancellationToken::new();
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::host)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::host)?;
+    let asked = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        asked.cancel();
+    });
+    Ok(stop)
+}
+
+/// The names that a plan may use.
+pub(super) struct KnownNames(BTreeMap<String, Vec<String>>);
+
+impl KnownNames {
+    pub(super) fn of(images: &Images) -> Result<Self, CatalogueError> {
+        let mut known = BTreeMap::new();
+        for name in images.line_names()? {
+            let line = images.line(&name)?;
+            let variants = images.variants(&line)?.into_iter().map(|v| v.name.to_string()).collect();
+            known.insert(name, variants);
+        }
+        Ok(Self(known))
+    }
+}
+
+impl Names for KnownNames {
+    fn lines(&self) -> Vec<String> {
+        self.0.keys().cloned().collect()
+    }
+
+    fn variants(&self, line: &str) -> Vec<String> {
+        self.0.get(line).cloned().unwrap_or_default()
+    }
+}

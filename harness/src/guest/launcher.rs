@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Starts programs that end with the harness, whatever ends the harness.
+//!
+//! `swapmig` starts itself with a hidden command, which asks the kernel to be
+//! killed when its parent dies and then becomes the program. A signal that
+//! kills `swapmig` before it could clean up so leaves no QEMU behind.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
+
+/// The hidden command's name.
+pub const COMMAND: &str = "exec-with-parent";
+
+/// Makes commands whose processes die with this one.
+#[derive(Debug, Clone)]
+pub struct Launcher {
+    swapmig: Utf8PathBuf,
+}
+
+impl Launcher {
+    /// `swapmig` is the executable of this program.
+    pub fn new(swapmig: Utf8PathBuf) -> Self {
+        Self { swapmig }
+    }
+
+    /// A command that becomes `program` and dies with the thread that spawns it,
+    /// which therefore has to live as long as the program shall.
+    pub fn command(&self, program: &Utf8Path) -> Command {
+        let mut command = Command::new(&self.swapmig);
+        // Not in our group: Ctrl-C is ours to handle, and then the guests are ended in order.
+        command.process_group(0);
+        command.arg(COMMAND).arg(getpid().as_raw_nonzero().to_string()).arg(program);
+        command
+    }
+}
+
+/// The hidden command: becomes the program, or tells why it can't.
+pub fn exec(parent: i32, program: &OsString, arguments: &[OsString]) -> std::io::Error {
+    if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
+        return error.into();
+    }
+    // The parent may have died before the kernel knew our wish.
+    if getppid() != Pid::from_raw(parent) {
+        return std::io::Error::other("swapmig ended before its guest was started");
+    }
+    Command::new(program).args(arguments).exec()
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Guests: the trait that the runner drives, and QEMU behind it.
+
+mod api;
+pub mod command;
+pub mod console;
+pub mod escape;
+pub mod jobport;
+pub mod launcher;
+pub mod qemu;
+pub mod ssh;
+
+pub use api::{Guest, GuestError, Signal};

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A guest in QEMU.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use command_fds::{CommandFdExt, FdMapping};
+use futures_util::StreamExt;
+use qapi::futures::{QapiService, QmpStreamTokio};
+use qapi::qmp;
+use swapmig_workloads::protocol::Job;
+use tokio::io::{AsyncWriteExt, BufReader, WriteHalf};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::process::Child;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::command::{CommandLine, DESCRIPTORS};
+use super::console::ConsoleTail;
+use super::launcher::Launcher;
+use super::ssh::{self, SshKeys};
+use super::{Guest, GuestError, Signal, jobport};
+use crate::accel::{Accelerator, QEMU};
+use crate::plan::Machine;
+
+/// How often the console file is looked at.
+const CONSOLE_POLL: Duration = Duration::from_millis(20);
+/// How many signals may wait for the runner.
+const SIGNALS: usize = 256;
+/// How many bytes of QEMU's own words go into a reason.
+const LAST_WORDS: usize = 500;
+/// What is asked of a guest that hangs: the file it becomes and the command that prints it.
+const DIAGNOSIS: [(&str, &str); 4] = [
+    ("dmesg", "dmesg"),
+    ("meminfo", "cat /proc/meminfo /proc/vmstat"),
+    ("tasks", "ps -o pid,ppid,stat,vsz,args"),
+    ("stacks", "for p in /proc/[0-9]*; do echo \"== $p $(cat $p/comm)\"; cat $p/stack $p/wchan; done"),
+];
+/// How much of an answer is kept.
+const DIAGNOSIS_MAX: usize = 1 << 20;
+
+/// Everything that starts a guest.
+#[derive(Debug, Clone)]
+pub struct GuestSpec {
+    /// Accelerator.
+    pub accelerator: Accelerator,
+    /// CPUs, memory, disk.
+    pub machine: Machine,
+    /// bzImage.
+    pub kernel: Utf8PathBuf,
+    /// Initramfs.
+    pub initramfs: Utf8PathBuf,
+    /// Keys for its ssh server.
+    pub keys: Arc<SshKeys>,
+    /// Existing folder for `console.log` and `qemu.log`.
+    pub dir: Utf8PathBuf,
+    /// How long QEMU's monitor and the guest's ssh server may take to answer.
+    pub answer_within: Duration,
+}
+
+/// The channels of a guest that the harness holds, each one end of a pair of sockets.
+struct Channel {
+    ours: StdUnixStream,
+    theirs: OwnedFd,
+}
+
+impl Channel {
+    fn new(what: &'static str) -> Result<Self, GuestError> {
+        let (ours, theirs) =
+            StdUnixStream::pair().map_err(|source| GuestError::Channel { what, source })?;
+        Ok(Self { ours, theirs: theirs.into() })
+    }
+}
+
+/// A running QEMU with its channels.
+pub struct QemuGuest {
+    signals: mpsc::Receiver<Signal>,
+    job: OwnedWriteHalf,
+    qmp: QapiService<QmpStreamTokio<WriteHalf<UnixStream>>>,
+    ssh: StdUnixStream,
+    keys: Arc<SshKeys>,
+    answer_within: Duration,
+    kill: CancellationToken,
+    gone: watch::Receiver<bool>,
+    // Aborts the tasks that feed `signals` when the guest is dropped; the child dies with its task.
+    _tasks: JoinSet<()>,
+}
+
+impl QemuGuest {
+    /// Starts QEMU and waits until its monitor answers; the guest boots meanwhile.
+    pub async fn start(spec: &GuestSpec, launcher: &Launcher) -> Result<Self, GuestError> {
+        let console = spec.dir.join("console.log");
+        let make = |what, source| GuestError::Channel { what, source };
+        // Made here so that it can be read before QEMU opens it.
+        File::create(&console).map_err(|e| make("console", e))?;
+        let tail = ConsoleTail::open(&console).map_err(|e| make("console", e))?;
+        let words = spec.dir.join("qemu.log");
+        let (qmp, job, ssh) = (Channel::new("monitor")?, Channel::new("job channel")?, Channel::new("ssh channel")?);
+        let swap = swap_disk(&spec.dir, spec.machine.swap_mib).map_err(|e| make("swap disk", e))?;
+
+        let arguments = CommandLine {
+            accelerator: spec.accelerator,
+            machine: &spec.machine,
+            kernel: &spec.kernel,
+            initramfs: &spec.initramfs,
+            console: &console,
+        }
+        .arguments();
+        let mut command = launcher.command(QEMU.into());
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&words).map_err(|e| make("qemu.log", e))?);
+        let inherited = [
+            (qmp.theirs, DESCRIPTORS.qmp),
+            (job.theirs, DESCRIPTORS.job),
+            (ssh.theirs, DESCRIPTORS.ssh),
+            (swap, DESCRIPTORS.swap),
+        ];
+        command
+            .fd_mappings(
+                inherited.into_iter().map(|(parent_fd, child_fd)| FdMapping { parent_fd, child_fd }).collect(),
+            )
+            .map_err(|e| make("descriptors", std::io::Error::other(e)))?;
+        let mut command = tokio::process::Command::from(command);
+        let start = |source| GuestError::Start { program: QEMU.into(), source };
+        let child = command.kill_on_drop(true).spawn().map_err(start)?;
+        // The command holds our copies of QEMU's ends: with them open, no channel would ever end.
+        drop(command);
+
+        let (sender, signals) = mpsc::channel(SIGNALS);
+        let kill = CancellationToken::new();
+        let (exit_sender, exit) = watch::channel(None);
+        let (gone_sender, gone) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(wait_for_exit(child, kill.clone(), words, exit_sender));
+        tasks.spawn(follow_console(tail, exit, sender.clone(), gone_sender));
+
+        let (job_reader, job_writer) = into_tokio(job.ours).map_err(|e| make("job channel", e))?.into_split();
+        tasks.spawn(follow_job_port(job_reader, sender.clone()));
+
+        let qmp = into_tokio(qmp.ours).map_err(|e| make("monitor", e))?;
+        let negotiation = async {
+            let stream = QmpStreamTokio::open(qmp).await?.negotiate().await?;
+            Ok::<_, std::io::Error>(stream.into_parts())
+        };
+        let (service, events) = tokio::time::timeout(spec.answer_within, negotiation)
+            .await
+            .map_err(|_| GuestError::Qmp(format!("no greeting within {:?}", spec.answer_within)))?
+            .map_err(|e| GuestError::Qmp(format!("{e}; {}", last_words(&spec.dir.join("qemu.log")))))?;
+        tasks.spawn(follow_monitor(events, sender));
+
+        Ok(Self {
+            signals,
+            job: job_writer,
+            qmp: service,
+            ssh: ssh.ours,
+            keys: spec.keys.clone(),
+            answer_within: spec.answer_within,
+            kill,
+            gone,
+            _tasks: tasks,
+        })
+    }
+
+    /// The host's end of the ssh channel and the keys for it.
+    pub fn ssh(&self) -> std::io::Result<(StdUnixStream, Arc<SshKeys>)> {
+        Ok((self.ssh.try_clone()?, self.keys.clone()))
+    }
+
+    /// Registers of every virtual CPU, as QEMU's monitor prints them.
+    async fn registers(&self) -> Option<String> {
+        let command = qmp::human_monitor_command { command_line: "info registers -a".into(), cpu_index: None };
+        tokio::time::timeout(self.answer_within, self.qmp.execute(command)).await.ok()?.ok()
+    }
+}
+
+impl Guest for QemuGuest {
+    async fn next(&mut self) -> Signal {
+        match self.signals.recv().await {
+            Some(signal) => signal,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn send_job(&mut self, job: &Job) -> Result<(), GuestError> {
+        let mut line = serde_json::to_vec(job).map_err(|e| GuestError::Send(e.into()))?;
+        line.push(b'\n');
+        tokio::time::timeout(self.answer_within, self.job.write_all(&line))
+            .await
+            .map_err(|_| GuestError::Send(std::io::ErrorKind::TimedOut.into()))?
+            .map_err(GuestError::Send)
+    }
+
+    async fn diagnose(&mut self) -> Vec<(String, Vec<u8>)> {
+        let mut files = Vec::new();
+        if let Some(registers) = self.registers().await {
+            files.push(("registers".to_owned(), registers.into_bytes()));
+        }
+        let Ok((stream, keys)) = self.ssh() else { return files };
+        let within = self.answer_within;
+        let asked = tokio::task::spawn_blocking(move || {
+            let mut answers = Vec::new();
+            let Ok(session) = ssh::connect(stream, &keys, within) else { return answers };
+            for (name, command) in DIAGNOSIS {
+                let Ok(output) = ssh::run(&session, command, DIAGNOSIS_MAX) else { break };
+                answers.push((name.to_owned(), output.stdout));
+            }
+            answers
+        });
+        // The session has its own limit; this one is for a session that ignores it.
+        if let Ok(Ok(answers)) = tokio::time::timeout(within * 2, asked).await {
+            files.extend(answers);
+        }
+        files
+    }
+
+    async fn end(&mut self) {
+        self.kill.cancel();
+        // An error means that the task which tells is gone, and the child with it.
+        let _ = self.gone.wait_for(|gone| *gone).await;
+    }
+}
+
+fn into_tokio(stream: StdUnixStream) -> std::io::Result<UnixStream> {
+    stream.set_nonblocking(true)?;
+    UnixStream::from_std(stream)
+}
+
+/// A sparse file without a name: gone with the last process that holds it.
+fn swap_disk(dir: &Utf8Path, mib: u32) -> std::io::Result<OwnedFd> {
+    let file = tempfile::tempfile_in(dir)?;
+    file.set_len(u64::from(mib) << 20)?;
+    Ok(file.into())
+}
+
+async fn wait_for_exit(
+    mut child: Child,
+    kill: CancellationToken,
+    words: Utf8PathBuf,
+    exit: watch::Sender<Option<String>>,
+) {
+    let status = tokio::select! {
+        status = child.wait() => status,
+        () = kill.cancelled() => {
+            // An error means that it ended by itself meanwhile.
+            let _ = child.start_kill();
+            child.wait().await
+        }
+    };
+    let reason = match status {
+        Ok(status) => exit_reason(status, &words),
+        Err(error) => format!("QEMU could not be waited for: {error}"),
+    };
+    exit.send_replace(Some(reason));
+}
+
+fn exit_reason(status: ExitStatus, words: &Utf8Path) -> String {
+    format!("QEMU ended ({status}); {}", last_words(words))
+}
+
+/// What QEMU said of itself, bounded: a guest can make it say things.
+fn last_words(path: &Utf8Path) -> String {
+    let said = std::fs::read(path).unwrap_or_default();
+    let tail = &said[said.len().saturating_sub(LAST_WORDS)..];
+    match tail.trim_ascii() {
+        [] => "it said nothing".into(),
+        words => format!("it said: {}", super::escape::escape(words, LAST_WORDS)),
+    }
+}
+
+async fn follow_console(
+    mut tail: ConsoleTail,
+    mut exit: watch::Receiver<Option<String>>,
+    signals: mpsc::Sender<Signal>,
+    gone: watch::Sender<bool>,
+) {
+    loop {
+        // Asked before reading: what QEMU wrote before its end is then read below.
+        let ended = exit.borrow_and_update().clone();
+        if ended.is_some() {
+            gone.send_replace(true);
+        }
+        let bytes = tail.read_new().unwrap_or_default();
+        if !bytes.is_empty() {
+            if signals.send(Signal::Console(bytes)).await.is_err() {
+                return;
+            }
+            continue;
+        }
+        if let Some(reason) = ended {
+            // An error means that nobody wants to know.
+            let _ = signals.send(Signal::Exited { reason }).await;
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(CONSOLE_POLL) => {}
+            _ = exit.changed() => {}
+        }
+    }
+}
+
+async fn follow_job_port(reader: OwnedReadHalf, signals: mpsc::Sender<Signal>) {
+    let mut reader = BufReader::new(reader);
+    while let Ok(Some(signal)) = jobport::next_signal(&mut reader).await {
+        if signals.send(signal).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn follow_monitor<S>(mut events: S, signals: mpsc::Sender<Signal>)
+where
+    S: futures_util::Stream<Item = std::io::Result<qmp::Event>> + Unpin + Send,
+{
+    while let Some(Ok(event)) = events.next().await {
+        let reset = matches!(&event, qmp::Event::SHUTDOWN { data, .. } if data.guest);
+        if reset && signals.send(Signal::Reset).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Drives one guest through one job and notes what it does. Judges nothing.
+
+use std::time::Duration;
+
+use swapmig_reports::record::Ended;
+use swapmig_reports::trace;
+use swapmig_workloads::protocol::{self, Event, Job};
+use tokio::time::Instant;
+
+use super::budget::Budget;
+use super::observation::{Observation, RawSample, Snapshot, workload_offset};
+use crate::event::{CellEvent, Phase};
+use crate::guest::{Guest, Signal};
+use crate::plan::Limits;
+
+/// A guest that prints more than this is ended; the file on disk holds as much.
+pub const CONSOLE_MAX: usize = 16 << 20;
+/// How often a console that grows is searched for a trace.
+const TRACE_EVERY: Duration = Duration::from_millis(200);
+/// A drain is prolonged while the console grows, up to this many times its length.
+const DRAIN_STRETCH: u32 = 5;
+
+/// What one guest is put through.
+#[derive(Debug, Clone)]
+pub struct Task<'a> {
+    /// The job that it gets.
+    pub job: &'a Job,
+    /// The plan's limits.
+    pub limits: &'a Limits,
+    /// How slow the guest is taken to be until its boot was measured.
+    pub assumed_slowness: f64,
+}
+
+/// What was seen, and the files of a guest that hung.
+pub struct Outcome {
+    /// What was seen.
+    pub observation: Observation,
+    /// Diagnosis files by name; empty unless the guest hung.
+    pub diagnosis: Vec<(String, Vec<u8>)>,
+}
+
+/// Drives the guest to the end of its job, a finding, a limit or its death,
+/// and ends it. Whatever the guest does, this returns.
+pub async fn execute<G: Guest>(
+    guest: &mut G,
+    task: &Task<'_>,
+    emit: &mut (dyn FnMut(CellEvent) + Send),
+) -> Outcome {
+    let started = Instant::now();
+    let mut cell = Cell {
+        task,
+        emit,
+        budget: Budget::assumed(task.limits, task.assumed_slowness),
+        began: started,
+        heard: started,
+        phase: Phase::Booting,
+        workload_began: None,
+        drain_since: started,
+        drain_until: started,
+        found: false,
+        reset: false,
+        exited: false,
+        searched: 0,
+        search_from: 0,
+        search_at: None,
+        seen: Observation::default(),
+    };
+    (cell.emit)(CellEvent::Phase(Phase::Booting));
+    let mut diagnosis = Vec::new();
+    let ended = loop {
+        let deadline = cell.deadline();
+        let step = tokio::select! {
+            // A signal that is there counts before a limit that has passed meanwhile.
+            biased;
+            signal = guest.next() => cell.on_signal(guest, signal).await,
+            () = tokio::time::sleep_until(deadline) => cell.on_deadline(),
+        };
+        if let Some(ended) = step {
+            break ended;
+        }
+    };
+    if matches!(ended, Ended::Silent { .. } | Ended::TimedOut { .. }) {
+        diagnosis = guest.diagnose().await;
+    }
+    guest.end().await;
+    let ended = cell.read_to_end(guest, ended).await;
+    let mut seen = cell.seen;
+    seen.ended = ended;
+    seen.timing.total_ms = millis(started.elapsed());
+    Outcome { observation: seen, diagnosis }
+}
+
+struct Cell<'t, 'e> {
+    task: &'t Task<'t>,
+    emit: &'e mut (dyn FnMut(CellEvent) + Send),
+    budget: Budget,
+    began: Instant,
+    /// When the guest was last heard of.
+    heard: Instant,
+    phase: Phase,
+    workload_began: Option<Instant>,
+    drain_since: Instant,
+    drain_until: Instant,
+    /// Whether a finding was made: it decides how the cell ended.
+    found: bool,
+    reset: bool,
+    /// Whether QEMU is gone already.
+    exited: bool,
+    /// How much of the console was searched for traces.
+    searched: usize,
+    /// Where the workload begins on the console.
+    search_from: usize,
+    /// When the console is to be searched next; absent while it does not grow.
+    search_at: Option<Instant>,
+    seen: Observation,
+}
+
+impl Cell<'_, '_> {
+    /// When something has to happen even if the guest says nothing.
+    fn deadline(&self) -> Instant {
+        let limit = match self.phase {
+            Phase::Booting => self.began + self.budget.boot,
+            Phase::Running => self.workload_began.unwrap_or(self.heard) + self.budget.workload,
+            Phase::Draining => return self.search_at.unwrap_or(self.drain_until).min(self.drain_until),
+        };
+        let silence = self.heard + self.budget.silence;
+        let search = self.search_at.unwrap_or(limit);
+        limit.min(silence).min(search)
+    }
+
+    fn on_deadline(&mut self) -> Option<Ended> {
+        let now = Instant::now();
+        if self.search_at.is_some_and(|at| now >= at) {
+            self.search();
+            return None;
+        }
+        match self.phase {
+            Phase::Draining => (now >= self.drain_until).then(|| self.end_of_drain()),
+            Phase::Booting if now >= self.began + self.budget.boot => Some(Ended::BootFailed {
+                reason: format!("it was not ready after {}", seconds(self.budget.boot)),
+            }),
+            Phase::Booting => Some(Ended::BootFailed {
+                reason: format!("it was silent for {} before it was ready", seconds(self.budget.silence)),
+            }),
+            Phase::Running if now >= self.heard + self.budget.silence => {
+                Some(Ended::Silent { seconds: self.budget.silence.as_secs() })
+            }
+            Phase::Running => Some(Ended::TimedOut { seconds: self.budget.workload.as_secs() }),
+        }
+    }
+
+    async fn on_signal<G: Guest>(&mut self, guest: &mut G, signal: Signal) -> Option<Ended> {
+        self.heard = Instant::now();
+        match signal {
+            Signal::Console(bytes) => self.on_console(&bytes),
+            Signal::Event(Event::Ready { version, .. }) if self.phase == Phase::Booting => {
+                self.on_ready(guest, version).await
+            }
+            Signal::Event(event) => self.on_event(event),
+            Signal::Garbage(line) => Some(Ended::Garbage { reason: format!("it sent a line that is no event: {line}") }),
+            Signal::Reset => {
+                self.reset = true;
+                None
+            }
+            Signal::Exited { reason } => {
+                self.exited = true;
+                Some(self.on_exit(reason))
+            }
+        }
+    }
+
+    fn on_console(&mut self, bytes: &[u8]) -> Option<Ended> {
+        let room = CONSOLE_MAX.saturating_sub(self.seen.console.len());
+        self.seen.console.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        if bytes.len() > room {
+            self.search();
+            return Some(Ended::Garbage { reason: format!("its console printed more than {} MiB", CONSOLE_MAX >> 20) });
+        }
+        let now = Instant::now();
+        self.search_at.get_or_insert(now + TRACE_EVERY);
+        if self.phase == Phase::Draining {
+            let longest = self.drain_since + self.budget.drain * DRAIN_STRETCH;
+            self.drain_until = (now + self.budget.drain).min(longest);
+        }
+        None
+    }
+
+    async fn on_ready<G: Guest>(&mut self, guest: &mut G, version: u32) -> Option<Ended> {
+        if version != protocol::VERSION {
+            return Some(Ended::BootFailed {
+                reason: format!("its init speaks protocol {version}, the harness {}", protocol::VERSION),
+            });
+        }
+        let boot = self.began.elapsed();
+        self.seen.timing.boot_ms = Some(millis(boot));
+        self.budget = Budget::measured(self.task.limits, boot);
+        self.enter(Phase::Running);
+        if let Err(error) = guest.send_job(self.task.job).await {
+            return Some(Ended::QemuDied { reason: error.to_string() });
+        }
+        None
+    }
+
+    fn on_event(&mut self, event: Event) -> Option<Ended> {
+        (self.emit)(CellEvent::Guest { at_ms: millis(self.began.elapsed()), event: event.clone() });
+        let early = !self.seen.started && !matches!(event, Event::Started { .. } | Event::ProbesRefused { .. } | Event::Snapshot { .. } | Event::Incapable { .. });
+        if early || matches!(event, Event::Ready { .. }) {
+            return Some(Ended::Garbage { reason: format!("it sent an event out of turn: {event:?}").chars().take(300).collect() });
+        }
+        match event {
+            Event::Ready { .. } => {}
+            Event::Started { .. } => {
+                self.seen.started = true;
+                self.workload_began.get_or_insert_with(Instant::now);
+            }
+            Event::ProbesRefused { refused } => self.seen.refused_probes = refused,
+            Event::Snapshot { when, vmstat, buddyinfo, swaps } => {
+                self.seen.add_snapshot(when, Snapshot { vmstat, buddyinfo, swaps });
+            }
+            Event::Round { .. } => {}
+            Event::Sample { at_ms, probes, vmstat } => {
+                self.seen.add_sample(RawSample { at_ms, probes, vmstat });
+            }
+            Event::Verified { pages } => self.seen.verified = self.seen.verified.saturating_add(pages),
+            Event::Mismatch(mismatch) => {
+                let title = super::findings::mismatch_title(&mismatch);
+                self.seen.add_mismatch(mismatch);
+                self.find(title);
+            }
+            Event::Incapable { reason } => return Some(Ended::Incapable { reason: bounded(&reason) }),
+            Event::Done { elapsed_ms } => {
+                self.seen.timing.workload_ms = Some(elapsed_ms);
+                if self.phase == Phase::Running {
+                    self.drain();
+                }
+            }
+        }
+        None
+    }
+
+    fn on_exit(&mut self, reason: String) -> Ended {
+        self.search();
+        let panicked = trace::parse(&self.seen.console).into_iter().find(|report| report.panicked);
+        match (self.phase, panicked) {
+            (Phase::Booting, Some(report)) => {
+                Ended::BootFailed { reason: format!("the kernel panicked: {}", report.title) }
+            }
+            (Phase::Booting, None) if self.reset => {
+                Ended::BootFailed { reason: "the guest reset the machine without a word of panic".into() }
+            }
+            (_, Some(_)) => Ended::Panicked,
+            (_, None) if self.reset => Ended::Rebooted,
+            (_, None) => Ended::QemuDied { reason },
+        }
+    }
+
+    /// Looks for a trace in the part of the console that the workload is responsible for.
+    fn search(&mut self) {
+        self.search_at = None;
+        if self.found || !self.seen.started || self.searched == self.seen.console.len() {
+            return;
+        }
+        self.searched = self.seen.console.len();
+        if self.search_from == 0 {
+            let workload = self.task.job.workload.name();
+            self.search_from = workload_offset(&self.seen.console, workload).unwrap_or(0);
+        }
+        let traces = trace::parse(&self.seen.console[self.search_from..]);
+        if let Some(first) = traces.into_iter().next() {
+            self.find(first.title);
+        }
+    }
+
+    fn find(&mut self, title: String) {
+        (self.emit)(CellEvent::Finding { title });
+        if !self.found {
+            self.found = true;
+            self.seen.timing.finding_ms = self.workload_began.map(|began| millis(began.elapsed()));
+            self.drain();
+        }
+    }
+
+    fn drain(&mut self) {
+        self.enter(Phase::Draining);
+        self.drain_since = Instant::now();
+        self.drain_until = self.drain_since + self.budget.drain;
+    }
+
+    fn end_of_drain(&mut self) -> Ended {
+        if self.found { Ended::StoppedAfterFinding } else { Ended::Done }
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        (self.emit)(CellEvent::Phase(phase));
+    }
+
+    /// Takes in what the guest had said before it was ended.
+    async fn read_to_end<G: Guest>(&mut self, guest: &mut G, ended: Ended) -> Ended {
+        if self.exited {
+            return ended;
+        }
+        // A guest that was ended has little left to say; one that does not stop is left alone.
+        let limit = Instant::now() + self.budget.drain * DRAIN_STRETCH;
+        loop {
+            let signal = tokio::select! {
+                biased;
+                signal = guest.next() => signal,
+                () = tokio::time::sleep_until(limit) => return ended,
+            };
+            match signal {
+                Signal::Console(bytes) => {
+                    if self.on_console(&bytes).is_some() {
+                        return ended;
+                    }
+                }
+                Signal::Event(Event::Sample { at_ms, probes, vmstat }) => {
+                    self.seen.add_sample(RawSample { at_ms, probes, vmstat });
+                }
+                Signal::Event(_) | Signal::Garbage(_) | Signal::Reset => {}
+                Signal::Exited { .. } => return ended,
+            }
+        }
+    }
+}
+
+fn bounded(text: &str) -> String {
+    text.chars().take(500).collect()
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.0} s", duration.as_secs_f64())
+}

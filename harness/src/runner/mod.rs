@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! From a plan to results: the dispatcher hands out cells, an executor drives
+//! one guest, its observation becomes findings and a verdict.
+
+pub mod budget;
+pub mod cell;
+pub mod dispatch;
+pub mod executor;
+pub mod findings;
+pub mod observation;
+pub mod verdict;

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! All that was seen of one guest, before anybody judges it.
+
+use std::collections::BTreeMap;
+
+use swapmig_reports::record::{Ended, Timing};
+use swapmig_workloads::protocol::{Mismatch, When};
+
+/// How many mismatches are kept; all are counted.
+const MISMATCHES_KEPT: usize = 100;
+/// How many samples are kept: an hour of one a second.
+const SAMPLES_KEPT: usize = 3600;
+
+/// Counters of the guest at a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawSample {
+    /// Milliseconds since the workload's start, by the guest's clock.
+    pub at_ms: u64,
+    /// Hits by probe.
+    pub probes: BTreeMap<String, u64>,
+    /// Selected counters of `/proc/vmstat`.
+    pub vmstat: BTreeMap<String, u64>,
+}
+
+/// The guest's machine before or after the workload.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// `/proc/vmstat`.
+    pub vmstat: BTreeMap<String, u64>,
+    /// `/proc/buddyinfo`.
+    pub buddyinfo: String,
+    /// `/proc/swaps`.
+    pub swaps: String,
+}
+
+/// What was seen of a guest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observation {
+    /// How it ended.
+    pub ended: Ended,
+    /// Its console, the first bytes up to the runner's limit.
+    pub console: Vec<u8>,
+    /// Whether the workload said that it began.
+    pub started: bool,
+    /// Samples, oldest first; the last one holds the final counts.
+    pub samples: Vec<RawSample>,
+    /// Probes that the guest's kernel refused, and what it said.
+    pub refused_probes: BTreeMap<String, String>,
+    /// Pages verified.
+    pub verified: u64,
+    /// Pages that were wrong: the first ones.
+    pub mismatches: Vec<Mismatch>,
+    /// How many pages were wrong.
+    pub mismatch_count: u64,
+    /// Before the workload.
+    pub before: Snapshot,
+    /// After it.
+    pub after: Snapshot,
+    /// How long things took.
+    pub timing: Timing,
+}
+
+impl Default for Observation {
+    fn default() -> Self {
+        Self {
+            ended: Ended::HarnessFailed { reason: "The cell was not run to its end.".into() },
+            console: Vec::new(),
+            started: false,
+            samples: Vec::new(),
+            refused_probes: BTreeMap::new(),
+            verified: 0,
+            mismatches: Vec::new(),
+            mismatch_count: 0,
+            before: Snapshot::default(),
+            after: Snapshot::default(),
+            timing: Timing::default(),
+        }
+    }
+}
+
+impl Observation {
+    /// Takes note of a page that was wrong.
+    pub fn add_mismatch(&mut self, mismatch: Mismatch) {
+        self.mismatch_count += 1;
+        if self.mismatches.len() < MISMATCHES_KEPT {
+            self.mismatches.push(mismatch);
+        }
+    }
+
+    /// Takes note of counters. Of too many samples the last one is replaced,
+    /// so that the final counts are never lost.
+    pub fn add_sample(&mut self, sample: RawSample) {
+        if self.samples.len() >= SAMPLES_KEPT {
+            self.samples.pop();
+        }
+        self.samples.push(sample);
+    }
+
+    /// Takes note of a snapshot.
+    pub fn add_snapshot(&mut self, when: When, snapshot: Snapshot) {
+        match when {
+            When::Before => self.before = snapshot,
+            When::After => self.after = snapshot,
+        }
+    }
+
+    /// Hits by probe, at the end.
+    pub fn final_probes(&self) -> BTreeMap<String, u64> {
+        self.samples.last().map(|sample| sample.probes.clone()).unwrap_or_default()
+    }
+}
+
+/// Where on a console the workload began: behind the line that the guest's
+/// init writes into the kernel's log at that moment.
+pub fn workload_offset(console: &[u8], workload: &str) -> Option<usize> {
+    let marker = format!("swapmig: workload {workload} begins");
+    console.windows(marker.len()).position(|window| window == marker.as_bytes()).map(|at| at + marker.len())
+}

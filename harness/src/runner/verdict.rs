@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! From evidence to a verdict. Pure, and the one place where a PASS can come from.
+
+use std::collections::BTreeMap;
+
+use regex::Regex;
+use swapmig_reports::record::{Class, ClassCounts, Ended, Expected, Finding, FindingKind, Status};
+
+use super::findings::refusal_title;
+
+/// All that a verdict depends on.
+#[derive(Debug)]
+pub struct Evidence<'a> {
+    /// How the guest ended.
+    pub ended: &'a Ended,
+    /// Whether the workload began.
+    pub started: bool,
+    /// Findings, the first one first.
+    pub findings: &'a [Finding],
+    /// Titles of traces from before the workload.
+    pub boot_traces: &'a [String],
+    /// How often each class migrated; absent where it could not be counted.
+    pub classes: &'a BTreeMap<Class, ClassCounts>,
+    /// How often each class has to migrate.
+    pub at_least: &'a BTreeMap<Class, u64>,
+    /// Pages whose content was verified.
+    pub verified: u64,
+    /// What the variant is expected to do.
+    pub expected: &'a Expected,
+}
+
+/// A verdict with its reasons.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// The verdict.
+    pub status: Status,
+    /// Sentences, most important first.
+    pub reasons: Vec<String>,
+    /// Whether it is the expected one, for the expected reason.
+    pub as_expected: bool,
+}
+
+/// Judges a cell.
+pub fn judge(evidence: &Evidence<'_>) -> Judgement {
+    let (status, reasons) = status(evidence);
+    Judgement { status, as_expected: as_expected(evidence, status), reasons }
+}
+
+fn status(evidence: &Evidence<'_>) -> (Status, Vec<String>) {
+    if !evidence.boot_traces.is_empty() && !matches!(evidence.ended, Ended::BootFailed { .. }) {
+        return (Status::Error, vec![format!(
+            "The kernel printed a trace before the workload began, so nothing can be said of migration: {}.",
+            evidence.boot_traces.join("; ")
+        )]);
+    }
+    // What the kernel printed or lost during the workload stands, however the guest ended afterwards.
+    if evidence.started
+        && let Some(first) = evidence.findings.first()
+    {
+        let mut reasons = vec![format!("{}.", first.title)];
+        match evidence.findings.len() {
+            1 => {}
+            n => reasons.push(format!("{} further finding(s) followed; they may be its consequences.", n - 1)),
+        }
+        return (Status::Fail, reasons);
+    }
+    match evidence.ended {
+        Ended::Done => without_finding(evidence),
+        ended => (Status::Error, vec![broken(ended)]),
+    }
+}
+
+fn without_finding(evidence: &Evidence<'_>) -> (Status, Vec<String>) {
+    let mut missing = Vec::new();
+    for (class, &wanted) in evidence.at_least {
+        match evidence.classes.get(class) {
+            None => missing.push(format!("Migrations of class {class} could not be counted in this kernel.")),
+            Some(counts) if counts.moved < wanted => missing.push(format!(
+                "Class {class} ({}) migrated {} times, and the plan asks for {wanted}.",
+                class.describe(),
+                counts.moved
+            )),
+            Some(_) => {}
+        }
+    }
+    if evidence.verified == 0 {
+        missing.push("The workload verified no page.".into());
+    }
+    if !missing.is_empty() {
+        return (Status::Inconclusive, missing);
+    }
+    let counted: Vec<_> = evidence
+        .classes
+        .iter()
+        .filter(|(_, counts)| counts.moved > 0)
+        .map(|(class, counts)| format!("{class} {} times", counts.moved))
+        .collect();
+    let migrated = if counted.is_empty() { "nothing was counted".into() } else { counted.join(", ") };
+    (Status::Pass, vec![format!(
+        "No trace, {} pages verified, migrated: {migrated}.",
+        evidence.verified
+    )])
+}
+
+fn broken(ended: &Ended) -> String {
+    match ended {
+        Ended::Done => "The workload ended.".into(),
+        Ended::StoppedAfterFinding => "The guest was stopped after a finding that its console no longer shows.".into(),
+        Ended::Incapable { reason } => format!("The workload could not do its job: {reason}."),
+        Ended::Silent { seconds } => format!(
+            "The guest fell silent for {seconds} s, and no detector of its kernel said why; the host may be to blame."
+        ),
+        Ended::TimedOut { seconds } => format!(
+            "The workload was not done after {seconds} s, and no detector of the kernel said why; the host may be to blame."
+        ),
+        Ended::Panicked => "The kernel panicked before the workload began.".into(),
+        Ended::Rebooted => "The guest rebooted by itself without a trace.".into(),
+        Ended::BootFailed { reason } => format!("The guest did not boot: {reason}."),
+        Ended::QemuDied { reason } => format!("The guest's QEMU broke: {reason}."),
+        Ended::Garbage { reason } => format!("The guest broke the protocol: {reason}."),
+        Ended::HarnessFailed { reason } => format!("The harness failed: {reason}"),
+    }
+}
+
+fn as_expected(evidence: &Evidence<'_>, status: Status) -> bool {
+    let first = evidence.findings.first();
+    match evidence.expected {
+        Expected::Clean => status == Status::Pass,
+        Expected::Titles { titles } => {
+            status == Status::Fail
+                && first.is_some_and(|finding| {
+                    finding.kind != FindingKind::Refused && titles.iter().any(|title| matches_whole(title, finding))
+                })
+        }
+        Expected::Refused { classes } => {
+            status == Status::Fail
+                && first.is_some_and(|finding| {
+                    finding.kind == FindingKind::Refused
+                        && classes.iter().any(|&class| finding.title == refusal_title(class))
+                })
+        }
+    }
+}
+
+fn matches_whole(title: &str, finding: &Finding) -> bool {
+    // The catalogue refuses a title that is no regular expression; a record of
+    // another origin that holds one matches nothing.
+    let Ok(regex) = Regex::new(&format!("^(?:{title})$")) else { return false };
+    std::iter::once(&finding.title).chain(&finding.alt_titles).any(|known| regex.is_match(known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KASAN: &str = "KASAN: slab-use-after-free Read in rmap_walk_anon";
+
+    fn finding(kind: FindingKind, title: &str) -> Finding {
+        Finding {
+            kind,
+            title: title.into(),
+            alt_titles: vec!["KASAN: use-after-free Read in rmap_walk_anon".into()],
+            at_ms: None,
+            corrupted: None,
+            text: String::new(),
+            task: None,
+            stacks: Vec::new(),
+        }
+    }
+
+    struct Case {
+        ended: Ended,
+        started: bool,
+        findings: Vec<Finding>,
+        boot: Vec<String>,
+        classes: BTreeMap<Class, ClassCounts>,
+        at_least: BTreeMap<Class, u64>,
+        verified: u64,
+        expected: Expected,
+    }
+
+    impl Case {
+        fn clean() -> Self {
+            Self {
+                ended: Ended::Done,
+                started: true,
+                findings: Vec::new(),
+                boot: Vec::new(),
+                classes: BTreeMap::from([(Class::U4, ClassCounts { attempted: 2000, moved: 1500 })]),
+                at_least: BTreeMap::from([(Class::U4, 1000)]),
+                verified: 4096,
+                expected: Expected::Clean,
+            }
+        }
+
+        fn judge(&self) -> Judgement {
+            judge(&Evidence {
+                ended: &self.ended,
+                started: self.started,
+                findings: &self.findings,
+                boot_traces: &self.boot,
+                classes: &self.classes,
+                at_least: &self.at_least,
+                verified: self.verified,
+                expected: &self.expected,
+            })
+        }
+
+        fn status(&self) -> Status {
+            self.judge().status
+        }
+    }
+
+    #[test]
+    fn clean_verified_and_migrated_often_enough_passes() {
+        let judged = Case::clean().judge();
+        assert_eq!(judged.status, Status::Pass);
+        assert!(judged.as_expected);
+        assert!(judged.reasons[0].contains("U4 1500 times"), "{:?}", judged.reasons);
+    }
+
+    #[test]
+    fn too_few_migrations_are_inconclusive() {
+        let case = Case { at_least: BTreeMap::from([(Class::U4, 1501)]), ..Case::clean() };
+        assert_eq!(case.status(), Status::Inconclusive);
+        assert!(!case.judge().as_expected);
+    }
+
+    #[test]
+    fn a_class_without_a_count_is_inconclusive() {
+        let case = Case { classes: BTreeMap::new(), ..Case::clean() };
+        assert_eq!(case.status(), Status::Inconclusive);
+    }
+
+    #[test]
+    fn nothing_verified_is_inconclusive() {
+        assert_eq!(Case { verified: 0, ..Case::clean() }.status(), Status::Inconclusive);
+    }
+
+    #[test]
+    fn a_trace_fails_whatever_else_happened() {
+        for ended in [
+            Ended::Done,
+            Ended::StoppedAfterFinding,
+            Ended::Panicked,
+            Ended::QemuDied { reason: String::new() },
+            Ended::Garbage { reason: String::new() },
+            Ended::Silent { seconds: 9 },
+        ] {
+            let case = Case { ended, findings: vec![finding(FindingKind::Trace, KASAN)], ..Case::clean() };
+            assert_eq!(case.status(), Status::Fail, "{:?}", case.ended);
+            assert!(!case.judge().as_expected, "a finding on a variant that should be clean");
+        }
+    }
+
+    #[test]
+    fn whatever_broke_without_a_trace_is_never_pass_or_fail() {
+        for ended in [
+            Ended::StoppedAfterFinding,
+            Ended::Incapable { reason: String::new() },
+            Ended::Silent { seconds: 9 },
+            Ended::TimedOut { seconds: 9 },
+            Ended::Panicked,
+            Ended::Rebooted,
+            Ended::BootFailed { reason: String::new() },
+            Ended::QemuDied { reason: String::new() },
+            Ended::Garbage { reason: String::new() },
+            Ended::HarnessFailed { reason: String::new() },
+        ] {
+            let case = Case { ended, ..Case::clean() };
+            assert_eq!(case.status(), Status::Error, "{:?}", case.ended);
+        }
+    }
+
+    #[test]
+    fn a_trace_from_before_the_workload_says_nothing_of_migration() {
+        let case = Case { boot: vec!["WARNING in foo".into()], ..Case::clean() };
+        assert_eq!(case.status(), Status::Error);
+    }
+
+    #[test]
+    fn a_finding_before_the_workload_is_no_verdict() {
+        let case = Case {
+            started: false,
+            ended: Ended::BootFailed { reason: "panic".into() },
+            findings: vec![finding(FindingKind::Trace, KASAN)],
+            ..Case::clean()
+        };
+        assert_eq!(case.status(), Status::Error);
+    }
+
+    #[test]
+    fn a_broken_variant_has_to_fail_in_its_own_way() {
+        let expected = Expected::Titles { titles: vec!["KASAN: slab-use-after-free (Read|Write) in rmap_walk_anon".into()] };
+        let with = |found: Vec<Finding>| Case { findings: found, expected: expected.clone(), ..Case::clean() }.judge();
+        assert!(with(vec![finding(FindingKind::Trace, KASAN)]).as_expected);
+        assert!(!with(vec![]).as_expected);
+        let other = Finding { alt_titles: vec![], ..finding(FindingKind::Trace, "general protection fault in foo") };
+        assert!(!with(vec![other.clone()]).as_expected);
+        // The first trace counts; a right one among its wrecks does not.
+        assert!(!with(vec![other, finding(FindingKind::Trace, KASAN)]).as_expected);
+    }
+
+    #[test]
+    fn a_title_has_to_match_as_a_whole_and_alternative_titles_count() {
+        let with = |title: &str| {
+            Case {
+                findings: vec![finding(FindingKind::Trace, KASAN)],
+                expected: Expected::Titles { titles: vec![title.into()] },
+                ..Case::clean()
+            }
+            .judge()
+            .as_expected
+        };
+        assert!(!with("KASAN"));
+        assert!(with("KASAN: use-after-free Read in rmap_walk_anon"));
+        assert!(!with("(unbalanced"));
+    }
+
+    #[test]
+    fn a_refusal_is_expected_only_of_the_class_it_names() {
+        let with = |class| {
+            Case {
+                findings: vec![finding(FindingKind::Refused, &refusal_title(Class::U4))],
+                expected: Expected::Refused { classes: vec![class] },
+                ..Case::clean()
+            }
+            .judge()
+        };
+        assert!(with(Class::U4).as_expected);
+        assert!(!with(Class::U2).as_expected);
+        assert_eq!(with(Class::U2).status, Status::Fail);
+    }
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The sentences that the terminal and the plain output share.
+
+use swapmig_reports::record::{CellRecord, KernelRecord};
+
+/// A cell's result in one line.
+pub(super) fn result(record: &CellRecord) -> String {
+    let mark = if record.as_expected { "as expected" } else { "NOT as expected" };
+    let reason = record.reasons.first().map_or("no reason was recorded", String::as_str);
+    format!(
+        "{:<12} {}  {mark}, {:.1} s: {}",
+        record.status.word(),
+        record.cell,
+        record.timing.total_ms as f64 / 1000.0,
+        harmless(reason)
+    )
+}
+
+/// A kernel's state in one line.
+pub(super) fn kernel(name: &str, record: &KernelRecord) -> String {
+    match record {
+        KernelRecord::Ready { source, build_seconds, .. } if *build_seconds > 0.0 => {
+            format!("kernel {name} ({source}) was built in {build_seconds:.0} s")
+        }
+        KernelRecord::Ready { source, .. } => format!("kernel {name} ({source}) is in the store"),
+        KernelRecord::Unavailable { reason, .. } => format!("kernel {name} is not to be had: {reason}"),
+    }
+}
+
+/// Text that a guest may have had a hand in, without anything that a terminal acts upon.
+pub(super) fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_acts_upon_is_gone() {
+        assert_eq!(harmless("a\x1b[2Jb\nc"), "a?[2Jb?c");
+    }
+}

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The runner against a scripted guest: every way to end, in milliseconds.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use swapmig::event::CellEvent;
+use swapmig::guest::{Guest, GuestError, Signal};
+use swapmig::plan::Limits;
+use swapmig::runner::executor::{CONSOLE_MAX, Task, execute};
+use swapmig::runner::observation::Observation;
+use swapmig_reports::record::Ended;
+use swapmig_workloads::protocol::{self, Event, Job, Mismatch, Workload};
+
+/// What a scripted guest does next.
+enum Act {
+    /// Say something, after a while.
+    Say(Duration, Signal),
+    /// Say nothing more, for ever.
+    Hush,
+}
+
+/// A guest that follows a script. Ended, it says that QEMU has exited.
+struct FakeGuest {
+    script: VecDeque<Act>,
+    job: Option<Job>,
+    deaf: bool,
+    ended: bool,
+    diagnosed: bool,
+}
+
+impl FakeGuest {
+    fn new(script: Vec<Act>) -> Self {
+        Self { script: script.into(), job: None, deaf: false, ended: false, diagnosed: false }
+    }
+}
+
+impl Guest for FakeGuest {
+    async fn next(&mut self) -> Signal {
+        if self.ended {
+            self.ended = false;
+            self.script.clear();
+            return Signal::Exited { reason: "killed".into() };
+        }
+        match self.script.front() {
+            Some(Act::Say(after, _)) => {
+                tokio::time::sleep(*after).await;
+                match self.script.pop_front() {
+                    Some(Act::Say(_, signal)) => signal,
+                    _ => unreachable!("the front was looked at"),
+                }
+            }
+            Some(Act::Hush) | None => std::future::pending().await,
+        }
+    }
+
+    async fn send_job(&mut self, job: &Job) -> Result<(), GuestError> {
+        if self.deaf {
+            return Err(GuestError::Send(std::io::ErrorKind::BrokenPipe.into()));
+        }
+        self.job = Some(job.clone());
+        Ok(())
+    }
+
+    async fn diagnose(&mut self) -> Vec<(String, Vec<u8>)> {
+        self.diagnosed = true;
+        vec![("tasks".into(), b"1 init".to_vec())]
+    }
+
+    async fn end(&mut self) {
+        self.ended = true;
+    }
+}
+
+const SOON: Duration = Duration::from_millis(10);
+
+fn say(signal: Signal) -> Act {
+    Act::Say(SOON, signal)
+}
+
+fn event(event: Event) -> Act {
+    say(Signal::Event(event))
+}
+
+fn console(text: &str) -> Act {
+    say(Signal::Console(text.as_bytes().to_vec()))
+}
+
+fn ready() -> Act {
+    event(Event::Ready {
+        version: protocol::VERSION,
+        release: "6.12.0".into(),
+        cpus: 2,
+        memory_kib: 400_000,
+    })
+}
+
+fn begun() -> Vec<Act> {
+    vec![
+        console("[    0.000000][    T0] Linux version 6.12.0\n"),
+        ready(),
+        console("[    2.000000][    T1] swapmig: workload orphan begins\n"),
+        event(Event::Started { workload: Workload::Orphan, params: BTreeMap::new() }),
+    ]
+}
+
+fn with(mut script: Vec<Act>, more: Vec<Act>) -> Vec<Act> {
+    script.extend(more);
+    script
+}
+
+/// A report in the shape of the kernel's own.
+const WARNING: &str = "\
+[    3.000000][   T42] ------------[ cut here ]------------
+[    3.000001][   T42] WARNING: CPU: 0 PID: 42 at mm/rmap.c:100 rmap_walk_anon+0x10/0x20
+[    3.000002][   T42] CPU: 0 UID: 0 PID: 42 Comm: swapmig-guest Not tainted 6.12.0 #1
+[    3.000003][   T42] RIP: 0010:rmap_walk_anon+0x10/0x20
+[    3.000004][   T42] Call Trace:
+[    3.000005][   T42]  <TASK>
+[    3.000006][   T42]  remove_migration_ptes+0x10/0x20
+[    3.000007][   T42]  migrate_pages_batch+0x10/0x20
+[    3.000008][   T42]  </TASK>
+[    3.000009][   T42] ---[ end trace 0000000000000000 ]---
+";
+
+const PANIC: &str = "\
+[    1.000000][    T1] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)
+[    1.000001][    T1] CPU: 0 UID: 0 PID: 1 Comm: swapper/0 Not tainted 6.12.0 #1
+[    1.000002][    T1] Call Trace:
+[    1.000003][    T1]  <TASK>
+[    1.000004][    T1]  panic+0x10/0x20
+[    1.000005][    T1]  mount_root_generic+0x10/0x20
+[    1.000006][    T1]  </TASK>
+[    1.000007][    T1] ---[ end Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0) ]---
+";
+
+struct Ran {
+    seen: Observation,
+    guest: FakeGuest,
+    told: Vec<CellEvent>,
+    diagnosis: usize,
+    took: Duration,
+}
+
+async fn run_guest(mut guest: FakeGuest) -> Ran {
+    let job = Job {
+        version: protocol::VERSION,
+        workload: Workload::Orphan,
+        seed: 1,
+        params: BTreeMap::new(),
+        probes: Vec::new(),
+        sample_ms: 1000,
+    };
+    let limits = Limits::default();
+    let task = Task { job: &job, limits: &limits, assumed_slowness: 2.0 };
+    let mut told = Vec::new();
+    let started = tokio::time::Instant::now();
+    let outcome = execute(&mut guest, &task, &mut |event| told.push(event)).await;
+    Ran {
+        took: started.elapsed(),
+        seen: outcome.observation,
+        diagnosis: outcome.diagnosis.len(),
+        guest,
+        told,
+    }
+}
+
+async fn run(script: Vec<Act>) -> Ran {
+    run_guest(FakeGuest::new(script)).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workload_that_ends_is_done_and_counted() {
+    let ran = run(with(
+        begun(),
+        vec![
+            event(Event::Verified { pages: 7 }),
+            event(Event::Sample {
+                at_ms: 5,
+                probes: BTreeMap::from([("moved_u4".into(), 3)]),
+                vmstat: BTreeMap::new(),
+            }),
+            event(Event::Done { elapsed_ms: 6 }),
+        ],
+    ))
+    .await;
+    assert_eq!(ran.seen.ended, Ended::Done);
+    assert_eq!(ran.seen.verified, 7);
+    assert_eq!(ran.seen.final_probes()["moved_u4"], 3);
+    assert_eq!(ran.seen.timing.workload_ms, Some(6));
+    assert_eq!(ran.guest.job.map(|job| job.seed), Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_at_boot_is_told_at_once_and_by_its_title() {
+    let ran = run(vec![console(PANIC), say(Signal::Reset), say(Signal::Exited { reason: "0".into() })]).await;
+    let Ended::BootFailed { reason } = &ran.seen.ended else { panic!("{:?}", ran.seen.ended) };
+    assert!(reason.contains("panicked") && reason.contains("VFS"), "{reason}");
+    assert!(ran.took < Duration::from_secs(1), "{:?}", ran.took);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_qemu_that_dies_is_no_panic() {
+    let reason = "QEMU ended (signal: 9)".to_owned();
+    for script in [vec![], begun()] {
+        let ran = run(with(script, vec![say(Signal::Exited { reason: reason.clone() })])).await;
+        assert_eq!(ran.seen.ended, Ended::QemuDied { reason: reason.clone() });
+        assert!(ran.took < Duration::from_secs(1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_reboots_without_a_word_is_neither() {
+    let ran = run(with(begun(), vec![say(Signal::Reset), say(Signal::Exited { reason: String::new() })])).await;
+    assert_eq!(ran.seen.ended, Ended::Rebooted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_while_the_workload_runs_is_a_panic() {
+    let ran = run(with(begun(), vec![console(PANIC), say(Signal::Reset), say(Signal::Exited { reason: String::new() })])).await;
+    assert_eq!(ran.seen.ended, Ended::Panicked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_at_boot_and_silence_at_work_have_their_own_names() {
+    let ran = run(vec![console("Linux version\n"), Act::Hush]).await;
+    assert!(matches!(&ran.seen.ended, Ended::BootFailed { reason } if reason.contains("silent")), "{:?}", ran.seen.ended);
+    let ran = run(with(begun(), vec![Act::Hush])).await;
+    assert!(matches!(ran.seen.ended, Ended::Silent { .. }), "{:?}", ran.seen.ended);
+    assert!(ran.guest.diagnosed, "a guest that hangs is asked why");
+    assert_eq!(ran.diagnosis, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_boot_that_chatters_for_ever_ends_at_its_limit() {
+    let chatter = (0..100_000).map(|_| Act::Say(Duration::from_secs(1), Signal::Console(b"still booting\n".to_vec())));
+    let ran = run(chatter.collect()).await;
+    assert!(matches!(&ran.seen.ended, Ended::BootFailed { reason } if reason.contains("not ready")), "{:?}", ran.seen.ended);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workload_that_never_ends_times_out() {
+    let busy = (0..100_000).map(|round| Act::Say(Duration::from_secs(1), Signal::Event(Event::Round { round, rounds: 9 })));
+    let ran = run(with(begun(), busy.collect())).await;
+    assert!(matches!(ran.seen.ended, Ended::TimedOut { .. }), "{:?}", ran.seen.ended);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_boot_gives_the_workload_more_time() {
+    let slow = |boot| async move {
+        let script = vec![
+            Act::Say(Duration::from_secs(boot), Signal::Console(b"booting\n".to_vec())),
+            ready(),
+            event(Event::Started { workload: Workload::Orphan, params: BTreeMap::new() }),
+            Act::Hush,
+        ];
+        run(script).await.took - Duration::from_secs(boot)
+    };
+    let (fast, slow) = (slow(1).await, slow(10).await);
+    assert!(slow > fast * 9, "{fast:?} {slow:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trace_is_a_finding_and_what_follows_is_drained() {
+    let ran = run(with(
+        begun(),
+        vec![console(WARNING), Act::Say(Duration::from_millis(300), Signal::Console(b"the last line\n".to_vec())), Act::Hush],
+    ))
+    .await;
+    assert_eq!(ran.seen.ended, Ended::StoppedAfterFinding);
+    assert!(ran.seen.timing.finding_ms.is_some());
+    assert!(String::from_utf8_lossy(&ran.seen.console).ends_with("the last line\n"));
+    assert!(ran.told.iter().any(|event| matches!(event, CellEvent::Finding { title } if title.contains("rmap_walk_anon"))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trace_after_the_end_of_the_workload_is_not_missed() {
+    let ran = run(with(
+        begun(),
+        vec![event(Event::Done { elapsed_ms: 9 }), Act::Say(Duration::from_millis(200), Signal::Console(WARNING.into()))],
+    ))
+    .await;
+    assert_eq!(ran.seen.ended, Ended::StoppedAfterFinding);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trace_in_pieces_is_found_once() {
+    let pieces = WARNING.as_bytes().chunks(7).map(|piece| Act::Say(SOON, Signal::Console(piece.to_vec())));
+    let ran = run(with(begun(), pieces.collect())).await;
+    assert_eq!(ran.seen.ended, Ended::StoppedAfterFinding);
+    let findings = ran.told.iter().filter(|event| matches!(event, CellEvent::Finding { .. })).count();
+    assert_eq!(findings, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trace_from_before_the_workload_does_not_stop_it() {
+    let mut script = vec![console(WARNING)];
+    script.extend(begun());
+    script.push(event(Event::Done { elapsed_ms: 1 }));
+    assert_eq!(run(script).await.seen.ended, Ended::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_console_that_prints_for_ever_is_bounded() {
+    let flood = (0..100_000).map(|_| Act::Say(Duration::ZERO, Signal::Console(vec![b'x'; 1 << 20])));
+    let ran = run(with(begun(), flood.collect())).await;
+    assert!(matches!(ran.seen.ended, Ended::Garbage { .. }), "{:?}", ran.seen.ended);
+    assert!(ran.seen.console.len() <= CONSOLE_MAX);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trace_hidden_in_a_flood_is_found() {
+    let mut text = WARNING.as_bytes().to_vec();
+    text.resize(CONSOLE_MAX * 2, b'x');
+    let ran = run(with(begun(), vec![say(Signal::Console(text))])).await;
+    assert!(ran.told.iter().any(|event| matches!(event, CellEvent::Finding { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn garbage_on_the_job_channel_ends_the_cell() {
+    let ran = run(with(begun(), vec![say(Signal::Garbage("\\x00".into()))])).await;
+    assert!(matches!(ran.seen.ended, Ended::Garbage { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_out_of_turn_are_garbage() {
+    for early in [Event::Verified { pages: 1 }, Event::Done { elapsed_ms: 0 }] {
+        let ran = run(vec![ready(), event(early)]).await;
+        assert!(matches!(ran.seen.ended, Ended::Garbage { .. }), "{:?}", ran.seen.ended);
+    }
+    let ran = run(with(begun(), vec![ready()])).await;
+    assert!(matches!(ran.seen.ended, Ended::Garbage { .. }), "ready twice: {:?}", ran.seen.ended);
+}
+
+#[tokio::test(start_paused = true)]
+async fn garbage_on_the_console_is_no_finding() {
+    let noise: Vec<u8> = (0u32..100_000).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let ran = run(with(begun(), vec![say(Signal::Console(noise)), event(Event::Done { elapsed_ms: 1 })])).await;
+    assert_eq!(ran.seen.ended, Ended::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_of_another_protocol_gets_no_job() {
+    let other = Event::Ready { version: protocol::VERSION + 1, release: String::new(), cpus: 1, memory_kib: 1 };
+    let ran = run(vec![event(other)]).await;
+    assert!(matches!(ran.seen.ended, Ended::BootFailed { .. }), "{:?}", ran.seen.ended);
+    assert!(ran.guest.job.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_cannot_be_sent_is_the_harness_side_of_things() {
+    let mut guest = FakeGuest::new(vec![ready()]);
+    guest.deaf = true;
+    let ran = run_guest(guest).await;
+    assert!(matches!(ran.seen.ended, Ended::QemuDied { .. }), "{:?}", ran.seen.ended);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workload_that_cannot_do_its_job_says_so() {
+    let ran = run(with(begun(), vec![event(Event::Incapable { reason: "there is no swap".into() })])).await;
+    assert_eq!(ran.seen.ended, Ended::Incapable { reason: "there is no swap".into() });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_page_is_a_finding() {
+    let wrong = Mismatch { area: "anon".into(), page: 3, offset: 8, expected: 1, found: 2, step: "after compaction".into() };
+    let ran = run(with(begun(), vec![event(Event::Mismatch(wrong)), Act::Hush])).await;
+    assert_eq!(ran.seen.ended, Ended::StoppedAfterFinding);
+    assert_eq!(ran.seen.mismatch_count, 1);
+}
