@@ -30,8 +30,8 @@ pub(super) struct Orphan {
 impl Orphan {
     pub(super) fn read(params: &mut Reader<'_>) -> Result<Self, ParamError> {
         Ok(Self {
-            workers: params.read("workers", 4, 1..=64)?,
-            pages: params.read("pages", 512, 1..=65_536)?,
+            workers: params.read("workers", 2, 1..=64)?,
+            pages: params.read("pages", 1024, 1..=65_536)?,
             vma_pages: params.read("vma_pages", 8, 1..=4096)?,
             batch: params.read("batch", 32, 1..=65_536)?,
             rounds: params.read("rounds", 3, 1..=64)?,

@@ -31,7 +31,7 @@ impl Reread {
     pub(super) fn read(params: &mut Reader<'_>) -> Result<Self, ParamError> {
         Ok(Self {
             workers: params.read("workers", 2, 1..=64)?,
-            pages: params.read("pages", 512, 1..=65_536)?,
+            pages: params.read("pages", 1024, 1..=65_536)?,
             vma_pages: params.read("vma_pages", 16, 1..=4096)?,
             batch: params.read("batch", 64, 1..=65_536)?,
             rounds: params.read("rounds", 3, 1..=100_000)?,

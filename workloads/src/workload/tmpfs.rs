@@ -26,7 +26,7 @@ impl Tmpfs {
     pub(super) fn read(params: &mut Reader<'_>) -> Result<Self, ParamError> {
         Ok(Self {
             workers: params.read("workers", 2, 1..=64)?,
-            pages: params.read("pages", 512, 1..=65_536)?,
+            pages: params.read("pages", 1024, 1..=65_536)?,
             batch: params.read("batch", 64, 1..=65_536)?,
             rounds: params.read("rounds", 3, 1..=100_000)?,
             keep_mib: params.read("keep_mib", 12, 1..=65_536)?,
