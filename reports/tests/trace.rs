@@ -307,11 +307,8 @@ RIP: 0033:0x401b06
         (report.task.as_deref(), report.cpu),
         (Some("work"), Some(1))
     );
-    assert!(
-        report.title.starts_with("BUG: soft lockup in "),
-        "{}",
-        report.title
-    );
+    // Where in a loop it is met is chance; the handler that loops is not.
+    assert_eq!(report.title, "BUG: soft lockup in do_swap_page");
 }
 
 #[test]

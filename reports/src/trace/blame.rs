@@ -44,12 +44,16 @@ lazy!(AT = r"\bat: {FUNC}");
 // Functions that hand control to a handler: what they call is what stalls.
 lazy!(DISPATCHER = &format!("^(?:{})$", [
     "smp_call_function_single_interrupt|do_syscall_.*|do_fast_syscall_.*|__do_fast_.*|do_int80.*|entry_.*|x64_sys_call|ia32_sys_call|invoke_syscall|el0_svc.*|do_el0_svc|ret_fast_syscall|tracesys.*|sysenter_.*|system_call.*",
+    "proc_sys_call_handler",
     "process_one_work|process_scheduled_works|worker_thread|kthread|ret_from_fork.*|smpboot_thread_fn|run_ksoftirqd|task_work_run|exit_task_work|do_idle|cpu_startup_entry|start_secondary|rest_init|start_kernel",
     "(?:__)?do_softirq.*|handle_softirqs|invoke_softirq|irq_exit.*|call_timer_fn|expire_timers|__?run_timers.*|run_timer_softirq|__?hrtimer_run_queues.*|hrtimer_interrupt|tasklet_action.*|net_rx_action",
     "_*netif_receive_skb.*|process_backlog|netdev_frame_hook",
     "(?:do_|__|__do_|vfs_|compat_|ksys_|__se_|__x64_|__arm64_|__ia32_)*(?:sys_)?(?:ioctl|read|write|readv|writev|iter_read|iter_write|iter_readv_writev|sendfile|splice.*|sendmsg|recvmsg)|do_vfs_ioctl|new_sync_.*|call_(?:read|write)_iter|do_loop_readv_writev.*|do_iter_.*|do_readv.*|do_writev.*|do_compat_.*|compat_(?:SyS_)?(?:readv|writev|ioctl)|SyS_(?:read|write|ioctl|sendmsg|recvmsg)",
     "_*sock_(?:sendmsg|recvmsg|write_iter|read_iter).*|___?sys_(?:sendmsg|recvmsg).*|do_one_initcall|do_basic_setup|kernel_init.*",
 ].join("|")));
+
+// The same for a fault of user space; one within a system call is that call's business.
+lazy!(FAULT = "^(?:asm_exc_page_fault|exc_page_fault|do_user_addr_fault|(?:__)?handle_mm_fault)$");
 
 static EXTRA: LazyLock<HashMap<&'static str, Regex>> = LazyLock::new(|| {
     super::formats::FORMATS
@@ -127,11 +131,14 @@ fn stalled(variant: &Variant, frames: &[Frame]) -> Option<String> {
     if let Some(frame) = frames.iter().find(calls) {
         return Some(frame.symbol.clone());
     }
+    let bottom = frames.iter().rfind(|frame| frame.reliable);
+    let faulted = bottom.is_some_and(|frame| FAULT.is_match(&frame.symbol));
+    let dispatches = |name: &str| DISPATCHER.is_match(name) || faulted && FAULT.is_match(name);
     let mut first = None;
     let mut last = None;
     for frame in frames.iter().filter(|frame| frame.reliable) {
         let name = title::function(&frame.symbol);
-        if DISPATCHER.is_match(&name) {
+        if dispatches(&name) {
             if last.is_some() {
                 return last;
             }

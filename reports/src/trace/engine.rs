@@ -31,7 +31,7 @@ lazy!(
 );
 lazy!(CUT_HERE = r"^-{8,}\[ cut here \]-{8,}$");
 lazy!(END_TRACE = r"^-{2,}\[ end (?:trace|Kernel panic)");
-lazy!(RULER = r"^={10,}$");
+lazy!(RULER = r"^\s*={10,}$");
 lazy!(BOOT = r"^Linux version \d");
 lazy!(BACKTRACE = r"^NMI backtrace for cpu \d+");
 // Only lines with one of these words are tried against the whole table.

@@ -90,6 +90,13 @@ pub(super) static FORMATS: &[Format] = &[
                 Blame::Locks,
             ),
             variant(
+                "still has locks held",
+                "{level}: {what} in {func}",
+                &[],
+                Kind::Lockdep,
+                Blame::Locks,
+            ),
+            variant(
                 "",
                 "{level}: {what} in {func}",
                 &[],

@@ -34,7 +34,7 @@ pub(super) static FORMATS: &[Format] = &[
             Variant {
                 corrupt: "the report that led to the panic is not in the log",
                 ..variant(
-                    "not syncing: (?:Fatal exception|panic_on_warn|kasan|hung_task|softlockup|hardlockup)",
+                    "not syncing: (?P<what>Fatal exception|panic_on_warn|kasan|hung_task|softlockup|hardlockup)",
                     "kernel panic: {what}",
                     &[],
                     Kind::Dos,

@@ -5,10 +5,11 @@ use super::{BAD_ACCESS, Blame, Ends, Format, Variant, variant};
 use crate::trace::Kind;
 
 const INVALID_FREE: &[&str] = &["invalid-free in {func}"];
+const DOUBLE_FREE: &[&str] = &["invalid-free in {func}", "KASAN: double-free in {func}"];
 
 pub(super) static FORMATS: &[Format] = &[
     Format {
-        header: r"BUG: KASAN: (?P<what>[a-z-]+)(?: or [a-z-]+)? (?:in|on)\b(?: {FUNC})?",
+        header: r"BUG: KASAN: (?P<what>[a-z-]+)(?: or [a-z-]+)? (?:in {FUNC}|in\b|on\b)",
         ends: Ends::Ruler,
         variants: &[
             variant(
@@ -20,8 +21,8 @@ pub(super) static FORMATS: &[Format] = &[
             ),
             variant(
                 r"(?m)^BUG: KASAN: double-free |^Free of addr ",
-                "KASAN: {what} in {func}",
-                INVALID_FREE,
+                "KASAN: invalid-free in {func}",
+                DOUBLE_FREE,
                 Kind::KasanInvalidFree,
                 Blame::Trace,
             ),
