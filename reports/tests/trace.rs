@@ -249,6 +249,28 @@ Kernel panic - not syncing: Fatal exception
 }
 
 #[test]
+fn a_panic_long_after_a_warning_is_a_finding_of_its_own() {
+    let warning: String = printed("T31", WARNING).concat();
+    let panic = |time: u32, why: &str| {
+        format!("[{time:>5}.000000][   T77] Kernel panic - not syncing: {why}\n")
+    };
+    let later = parse(
+        format!(
+            "{warning}{}",
+            panic(90, "Out of memory and no killable processes")
+        )
+        .as_bytes(),
+    );
+    assert_eq!(
+        later[1].title,
+        "kernel panic: Out of memory and no killable processes"
+    );
+    let caused = parse(format!("{warning}{}", panic(90, "panic_on_warn set ...")).as_bytes());
+    assert_eq!(caused.len(), 1);
+    assert!(caused[0].panicked);
+}
+
+#[test]
 fn a_second_boot_is_unexpected_unless_a_panic_announced_it() {
     let boot = "[    0.000000] Linux version 6.12.0 (build) #1\n[    0.100000] ok\n";
     assert_eq!(parse(boot.as_bytes()), []);

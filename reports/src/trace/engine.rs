@@ -112,6 +112,7 @@ impl Collector {
             self.end = line.span.end;
         }
         self.stamped |= line.time.is_some();
+        self.finish_paused(&line);
         if self.stamped && line.time.is_none() {
             return self.add(line);
         }
@@ -147,8 +148,8 @@ impl Collector {
     fn panic(&mut self, line: &Line) -> bool {
         self.panicked = true;
         let reports = |of: &[Collected]| of.iter().any(|c| matches!(c.what, What::Report(_)));
-        let follows =
-            reports(&self.open) || reports(&self.done) && CONSEQUENCE.is_match(&line.text);
+        let any = reports(&self.open) || reports(&self.done);
+        let follows = self.in_report(line) || any && CONSEQUENCE.is_match(&line.text);
         for collected in self.open.iter_mut().chain(&mut self.done) {
             collected.panicked = true;
         }
@@ -226,13 +227,6 @@ impl Collector {
             return;
         };
         let open = &mut self.open[at];
-        if line
-            .time
-            .zip(open.time)
-            .is_some_and(|(now, then)| now > then.saturating_add(PAUSE))
-        {
-            return self.finish(at);
-        }
         push(open, &line);
         let ends = match open.what {
             What::Report(format) => format.ends,
@@ -271,6 +265,17 @@ impl Collector {
         match collected.what {
             What::Preamble | What::Noise => self.begun -= 1,
             What::Report(_) | What::Reboot => self.done.push(collected),
+        }
+    }
+
+    fn finish_paused(&mut self, line: &Line) {
+        let Some(now) = line.time else { return };
+        let paused = |open: &Collected| {
+            open.time
+                .is_some_and(|then| now > then.saturating_add(PAUSE))
+        };
+        while let Some(at) = self.open.iter().position(paused) {
+            self.finish(at);
         }
     }
 
