@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
+use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
@@ -139,6 +140,25 @@ impl Area {
         for first in (0..self.span).step_by(batch.max(1)) {
             let pages = batch.max(1).min(self.span - first);
             self.advise(first, pages, Advice::LinuxPageOut, "madvise(MADV_PAGEOUT)")?;
+        }
+        Ok(())
+    }
+
+    /// Pages everything out and unmaps each batch at once, while it is under writeback.
+    pub(crate) fn abandon(self, batch: usize) -> Result<(), AreaError> {
+        // Not dropped: that would unmap the same addresses a second time, whoever has them then.
+        let area = ManuallyDrop::new(self);
+        let batch = batch.max(1);
+        for first in (0..area.span).step_by(batch) {
+            let pages = batch.min(area.span - first);
+            area.advise(first, pages, Advice::LinuxPageOut, "madvise(MADV_PAGEOUT)")?;
+            // SAFETY: the range is this mapping's own, unmapped once; the area is consumed, so
+            // nothing borrows from it.
+            unsafe { munmap(area.address(first), pages * PAGE) }.map_err(|source| AreaError {
+                call: "munmap",
+                pages,
+                source,
+            })?;
         }
         Ok(())
     }

@@ -66,7 +66,7 @@ impl Crew {
         Ok(())
     }
 
-    /// Lets every worker page out and exit at once; returns when all are gone.
+    /// Lets every worker abandon its area and exit; returns when all are gone.
     pub(crate) fn leave(mut self) -> Result<(), CrewError> {
         for member in &mut self.members {
             member.tell(&Step::Leave)?;

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use serde::Deserialize;
 use swapmig_workloads::protocol::{Event, Job, VERSION, When};
 
 use crate::channel::Events;
@@ -46,10 +47,7 @@ pub(crate) fn run(line: &[u8], events: &Events) {
 }
 
 fn try_run(line: &[u8], events: &Events) -> Result<u64, JobError> {
-    let job: Job = serde_json::from_slice(line)?;
-    if job.version != VERSION {
-        return Err(JobError::Version(job.version));
-    }
+    let job = parse(line)?;
     let plan = Plan::new(job.workload, &job.params)?;
     swap::on()?;
     let (probes, refused) = Probes::arm(&job.probes);
@@ -77,6 +75,19 @@ fn try_run(line: &[u8], events: &Events) -> Result<u64, JobError> {
     Ok(elapsed_ms)
 }
 
+/// The version first: a job of another one may have any other shape.
+fn parse(line: &[u8]) -> Result<Job, JobError> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u32,
+    }
+    let Versioned { version } = serde_json::from_slice(line)?;
+    if version != VERSION {
+        return Err(JobError::Version(version));
+    }
+    Ok(serde_json::from_slice(line)?)
+}
+
 fn snapshot(when: When) -> Result<Event, MachineError> {
     Ok(Event::Snapshot {
         when,
@@ -84,4 +95,31 @@ fn snapshot(when: When) -> Result<Event, MachineError> {
         buddyinfo: machine::read("/proc/buddyinfo")?,
         swaps: machine::read("/proc/swaps")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_of_another_version_is_refused_whatever_its_shape() {
+        let refused = parse(br#"{"version":2,"anything":[]}"#);
+        assert!(matches!(refused, Err(JobError::Version(2))));
+    }
+
+    #[test]
+    fn a_line_that_is_no_job_is_refused() {
+        for line in [
+            "",
+            "{",
+            "[]",
+            r#"{"version":1}"#,
+            r#"{"version":1,"workload":"other"}"#,
+        ] {
+            assert!(
+                matches!(parse(line.as_bytes()), Err(JobError::Line(_))),
+                "{line}"
+            );
+        }
+    }
 }

@@ -63,7 +63,7 @@ pub(crate) enum Step {
     Check { generation: u64, step: String },
     /// Stamp every page anew.
     Rewrite { generation: u64 },
-    /// Page the area out and exit at once, without a reply.
+    /// Page the area out, unmap it while it is under writeback, and exit without a reply.
     Leave,
 }
 
@@ -120,8 +120,8 @@ fn serve(config: Config) -> Result<(), WorkerError> {
     for line in io::stdin().lock().lines() {
         let step = serde_json::from_str(&line?)?;
         if let Step::Leave = step {
-            worker.page_out()?;
-            // Nothing in between: the pages shall still be under writeback.
+            let area = worker.area.take().ok_or(WorkerError::NoArea)?;
+            area.abandon(config.batch)?;
             std::process::exit(0);
         }
         let end = match worker.take(step) {

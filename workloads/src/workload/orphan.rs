@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! `orphan`, class U4: pages whose owner exits while they are under writeback.
+//! `orphan`, class U4: pages whose owner is gone while they are under writeback.
 //!
 //! They stay in the swap cache, unmapped, and point to an anon_vma that was
 //! freed with its owner. A page whose writeback has ended by then is freed
-//! with its owner instead: that is why the swap disk must be slow.
+//! with its owner instead: that is why the swap disk must be slow, and why each
+//! batch is unmapped as soon as it is paged out, before the process exits.
 
 use super::plan::{PlanError, Stage};
 use crate::crew::Crew;
@@ -35,7 +36,7 @@ impl Orphan {
             vma_pages: params.read("vma_pages", 8, 1..=4096)?,
             batch: params.read("batch", 32, 1..=65_536)?,
             rounds: params.read("rounds", 3, 1..=64)?,
-            keep_mib: params.read("keep_mib", 12, 1..=65_536)?,
+            keep_mib: params.read("keep_mib", 8, 1..=65_536)?,
         })
     }
 

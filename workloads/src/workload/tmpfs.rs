@@ -28,8 +28,8 @@ impl Tmpfs {
             workers: params.read("workers", 2, 1..=64)?,
             pages: params.read("pages", 1024, 1..=65_536)?,
             batch: params.read("batch", 64, 1..=65_536)?,
-            rounds: params.read("rounds", 3, 1..=100_000)?,
-            keep_mib: params.read("keep_mib", 12, 1..=65_536)?,
+            rounds: params.read("rounds", 4, 1..=100_000)?,
+            keep_mib: params.read("keep_mib", 8, 1..=65_536)?,
         })
     }
 
