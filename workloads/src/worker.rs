@@ -94,7 +94,7 @@ enum WorkerError {
     Step(#[from] serde_json::Error),
 }
 
-/// More mismatches of one step than this are only left out of the count of verified pages.
+/// Mismatches told of one step; further ones only lower the count of verified pages.
 const MISMATCHES_TOLD: usize = 16;
 
 struct Worker {

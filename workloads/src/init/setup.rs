@@ -35,7 +35,7 @@ const MOUNTS: [(&str, &str, &str, bool); 8] = [
 ];
 
 const SETTINGS: [(&str, &str); 8] = [
-    // Off by default in a guest this small; the filler takes memory by huge pages.
+    // Off by default in a guest this small; the terrain takes memory by huge pages.
     ("/sys/kernel/mm/transparent_hugepage/enabled", "madvise"),
     ("/sys/kernel/mm/transparent_hugepage/defrag", "never"),
     // That raised it to more than a tenth of a small guest. Free memory below this is

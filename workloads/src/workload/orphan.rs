@@ -52,20 +52,20 @@ impl Orphan {
         };
         let pages = (self.workers * self.pages) as usize;
         // Before the terrain: starting processes takes memory that there is none of after it.
-        let mut crews = (0..self.rounds)
+        let crews = (0..self.rounds)
             .map(|_| Crew::start(self.workers, config, stage.events))
             .collect::<Result<Vec<_>, _>>()?;
         let mut terrain = Terrain::take(self.keep_mib * 1024)?;
-        stage.rounds(self.rounds, |round| {
-            let Some(mut crew) = crews.pop() else {
-                return Ok(());
-            };
-            terrain.open_low(pages)?;
-            crew.step(&Step::Fill { generation: round })?;
-            terrain.open_high(pages)?;
-            crew.leave()?;
-            machine::compact()?;
-            Ok(())
-        })
+        for (round, mut crew) in (1..).zip(crews) {
+            stage.round(round, self.rounds, || {
+                terrain.open_low(pages)?;
+                crew.step(&Step::Fill { generation: round })?;
+                terrain.open_high(pages)?;
+                crew.leave()?;
+                machine::compact()?;
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 }

@@ -76,19 +76,18 @@ impl Plan {
 }
 
 impl Stage<'_> {
-    /// Runs rounds 1 to `rounds`; each must page something out.
-    pub(super) fn rounds(
+    /// Runs one of `rounds` rounds, counted from 1; it must page something out.
+    pub(super) fn round(
         &self,
+        round: u64,
         rounds: u64,
-        mut run: impl FnMut(u64) -> Result<(), PlanError>,
+        run: impl FnOnce() -> Result<(), PlanError>,
     ) -> Result<(), PlanError> {
-        for round in 1..=rounds {
-            self.events.send(&Event::Round { round, rounds });
-            let before = paged_out()?;
-            run(round)?;
-            if paged_out()? == before {
-                return Err(PlanError::NothingPagedOut { round });
-            }
+        self.events.send(&Event::Round { round, rounds });
+        let before = paged_out()?;
+        run()?;
+        if paged_out()? == before {
+            return Err(PlanError::NothingPagedOut { round });
         }
         Ok(())
     }

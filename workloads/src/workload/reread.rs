@@ -52,32 +52,35 @@ impl Reread {
         let mut crew = Crew::start(self.workers, config, stage.events)?;
         let pages = (self.workers * self.pages) as usize;
         let mut terrain = Terrain::take(self.keep_mib * 1024)?;
-        stage.rounds(self.rounds, |round| {
-            let written = 2 * round;
-            terrain.open_low(pages)?;
-            crew.step(&Step::Fill {
-                generation: written,
+        for round in 1..=self.rounds {
+            stage.round(round, self.rounds, || {
+                let written = 2 * round;
+                terrain.open_low(pages)?;
+                crew.step(&Step::Fill {
+                    generation: written,
+                })?;
+                terrain.open_high(pages)?;
+                crew.step(&Step::PageOut)?;
+                machine::wait_written()?;
+                crew.step(&Step::Check {
+                    generation: written,
+                    step: "after page-out".to_owned(),
+                })?;
+                machine::compact()?;
+                crew.step(&Step::Check {
+                    generation: written,
+                    step: "after compaction".to_owned(),
+                })?;
+                crew.step(&Step::Rewrite {
+                    generation: written + 1,
+                })?;
+                crew.step(&Step::Check {
+                    generation: written + 1,
+                    step: "after rewriting".to_owned(),
+                })?;
+                Ok(())
             })?;
-            terrain.open_high(pages)?;
-            crew.step(&Step::PageOut)?;
-            machine::wait_written()?;
-            crew.step(&Step::Check {
-                generation: written,
-                step: "after page-out".to_owned(),
-            })?;
-            machine::compact()?;
-            crew.step(&Step::Check {
-                generation: written,
-                step: "after compaction".to_owned(),
-            })?;
-            crew.step(&Step::Rewrite {
-                generation: written + 1,
-            })?;
-            crew.step(&Step::Check {
-                generation: written + 1,
-                step: "after rewriting".to_owned(),
-            })?;
-            Ok(())
-        })
+        }
+        Ok(())
     }
 }

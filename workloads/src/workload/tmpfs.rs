@@ -44,21 +44,23 @@ impl Tmpfs {
         let mut crew = Crew::start(self.workers, config, stage.events)?;
         let pages = (self.workers * self.pages) as usize;
         let mut terrain = Terrain::take(self.keep_mib * 1024)?;
-        stage.rounds(self.rounds, |round| {
-            terrain.open_low(pages)?;
-            crew.step(&Step::Fill { generation: round })?;
-            terrain.open_high(pages)?;
-            crew.step(&Step::PageOut)?;
-            machine::compact()?;
-            if round == self.rounds {
-                return Ok(());
-            }
-            crew.step(&Step::Check {
-                generation: round,
-                step: "after compaction".to_owned(),
+        for round in 1..=self.rounds {
+            stage.round(round, self.rounds, || {
+                terrain.open_low(pages)?;
+                crew.step(&Step::Fill { generation: round })?;
+                terrain.open_high(pages)?;
+                crew.step(&Step::PageOut)?;
+                machine::compact()?;
+                if round == self.rounds {
+                    return Ok(());
+                }
+                crew.step(&Step::Check {
+                    generation: round,
+                    step: "after compaction".to_owned(),
+                })?;
+                Ok(())
             })?;
-            Ok(())
-        })?;
+        }
         // The last round's pages are still in swap: this is what brings them back.
         swap::off()?;
         crew.step(&Step::Check {
