@@ -20,7 +20,7 @@ pub enum HomeError {
     /// Nothing says where the cache is.
     #[error(
         "cannot tell where to keep kernels: none of SWAPMIG_HOME, XDG_CACHE_HOME and HOME is set; \
-         set SWAPMIG_HOME to a directory with 6 GiB free"
+         set SWAPMIG_HOME to a directory with 4 GiB free"
     )]
     Nowhere,
     /// The environment names a path that is not absolute or not UTF-8.

@@ -127,7 +127,7 @@ pub(super) fn unpack(
         return Ok(tree);
     }
     unpacking();
-    home.require_free(6 << 30, "unpacking and building a kernel from its source")?;
+    home.require_free(4 << 30, "unpacking and building a kernel from its source")?;
     let parent = sources.join(&id.name);
     remove(&parent)?;
     let staging = parent.join("unpacking");
