@@ -20,6 +20,9 @@ use crate::stamp::PAGE;
 const BLOCK: usize = 512;
 /// In a block opened in pieces one page in so many stays taken.
 const PIN: usize = 64;
+/// Free memory that is left for a moment: a little above the kernel's own minimum,
+/// which the guest's init has set to 2 MiB.
+const FLOOR_KIB: u64 = 4096;
 const PAGE_KIB: u64 = PAGE as u64 / 1024;
 const PAGEMAP: &str = "/proc/self/pagemap";
 
@@ -48,9 +51,9 @@ pub(crate) struct Terrain {
 }
 
 impl Terrain {
-    /// Takes free memory down to `keep_kib`.
+    /// Takes free memory down to about `keep_kib`, all of which then lies low.
     pub(crate) fn take(keep_kib: u64) -> Result<Self, TerrainError> {
-        let most = pages_above(keep_kib)? / BLOCK;
+        let most = pages_above(FLOOR_KIB)? / BLOCK;
         let mut huge = Area::anonymous(most.max(1) * BLOCK)?;
         huge.want_huge()?;
         let map = File::open(PAGEMAP).map_err(TerrainError::Pagemap)?;
@@ -65,14 +68,17 @@ impl Terrain {
         }
         placed.sort_unstable();
         let blocks = placed.into_iter().map(|(_, block)| block).collect();
-        let mut soak = Area::anonymous(pages_above(keep_kib)?.max(1))?;
+        let mut soak = Area::anonymous(pages_above(FLOOR_KIB)?.max(1))?;
         soak.want_small()?;
         soak.touch();
-        Ok(Self {
+        let mut terrain = Self {
             huge,
             blocks,
             small: vec![soak],
-        })
+        };
+        let keep = usize::try_from(keep_kib.saturating_sub(FLOOR_KIB) / PAGE_KIB).unwrap_or(0);
+        terrain.open_low(keep)?;
+        Ok(terrain)
     }
 
     /// Frees the lowest blocks, enough for so many pages.

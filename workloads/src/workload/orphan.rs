@@ -24,7 +24,7 @@ pub(super) struct Orphan {
     batch: u64,
     /// `rounds`: how often it is done.
     rounds: u64,
-    /// `keep_mib`: free memory that the terrain leaves alone.
+    /// `keep_mib`: free memory that the terrain leaves, for all but the workload.
     keep_mib: u64,
 }
 
@@ -36,7 +36,7 @@ impl Orphan {
             vma_pages: params.read("vma_pages", 8, 1..=4096)?,
             batch: params.read("batch", 32, 1..=65_536)?,
             rounds: params.read("rounds", 3, 1..=64)?,
-            keep_mib: params.read("keep_mib", 8, 1..=65_536)?,
+            keep_mib: params.read("keep_mib", 12, 1..=65_536)?,
         })
     }
 

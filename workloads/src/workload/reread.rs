@@ -23,7 +23,7 @@ pub(super) struct Reread {
     batch: u64,
     /// `rounds`: how often it is done.
     rounds: u64,
-    /// `keep_mib`: free memory that the terrain leaves alone.
+    /// `keep_mib`: free memory that the terrain leaves, for all but the workload.
     keep_mib: u64,
 }
 
@@ -35,7 +35,7 @@ impl Reread {
             vma_pages: params.read("vma_pages", 16, 1..=4096)?,
             batch: params.read("batch", 64, 1..=65_536)?,
             rounds: params.read("rounds", 3, 1..=100_000)?,
-            keep_mib: params.read("keep_mib", 8, 1..=65_536)?,
+            keep_mib: params.read("keep_mib", 12, 1..=65_536)?,
         })
     }
 

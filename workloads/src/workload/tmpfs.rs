@@ -18,7 +18,7 @@ pub(super) struct Tmpfs {
     batch: u64,
     /// `rounds`: how often it is done.
     rounds: u64,
-    /// `keep_mib`: free memory that the terrain leaves alone.
+    /// `keep_mib`: free memory that the terrain leaves, for all but the workload.
     keep_mib: u64,
 }
 
@@ -29,7 +29,7 @@ impl Tmpfs {
             pages: params.read("pages", 1024, 1..=65_536)?,
             batch: params.read("batch", 64, 1..=65_536)?,
             rounds: params.read("rounds", 4, 1..=100_000)?,
-            keep_mib: params.read("keep_mib", 8, 1..=65_536)?,
+            keep_mib: params.read("keep_mib", 12, 1..=65_536)?,
         })
     }
 
