@@ -60,7 +60,7 @@ impl Orphan {
             stage.round(round, self.rounds, || {
                 terrain.open_low(pages)?;
                 crew.step(&Step::Fill { generation: round })?;
-                terrain.open_high(pages)?;
+                terrain.open_high(2 * pages)?;
                 crew.leave()?;
                 machine::compact()?;
                 Ok(())

@@ -59,7 +59,7 @@ impl Reread {
                 crew.step(&Step::Fill {
                     generation: written,
                 })?;
-                terrain.open_high(pages)?;
+                terrain.open_high(2 * pages)?;
                 crew.step(&Step::PageOut)?;
                 machine::wait_written()?;
                 crew.step(&Step::Check {

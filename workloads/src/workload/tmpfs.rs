@@ -48,7 +48,7 @@ impl Tmpfs {
             stage.round(round, self.rounds, || {
                 terrain.open_low(pages)?;
                 crew.step(&Step::Fill { generation: round })?;
-                terrain.open_high(pages)?;
+                terrain.open_high(2 * pages)?;
                 crew.step(&Step::PageOut)?;
                 machine::compact()?;
                 if round == self.rounds {
