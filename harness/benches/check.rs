@@ -82,7 +82,12 @@ fn swapmig() -> PathBuf {
 
 fn check(out: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(swapmig());
-    command.arg("check").arg("--out").arg(out).args(arguments).stdout(Stdio::null());
+    command
+        .arg("check")
+        .arg("--out")
+        .arg(out)
+        .args(arguments)
+        .stdout(Stdio::null());
     command
 }
 
@@ -105,7 +110,12 @@ fn cold(figures: &mut Figures, scratch: &Path) -> Result<()> {
         .sum();
     figures.at_most("cold_check_exit_code", code(status), "code", 0.0);
     figures.at_most("cold_check", total, "s", 1200.0);
-    figures.at_most("cold_check_beside_kernel_builds", total - building, "s", 180.0);
+    figures.at_most(
+        "cold_check_beside_kernel_builds",
+        total - building,
+        "s",
+        180.0,
+    );
     std::fs::remove_dir_all(home)?;
     Ok(())
 }
@@ -124,7 +134,10 @@ fn rates(figures: &mut Figures, scratch: &Path) -> Result<()> {
     let out = scratch.join("rates");
     check(&out, &["--seeds", &SEEDS.to_string()]).status()?;
     let run = Run::read(&out)?;
-    println!("# accelerator {}: {}", run.record.host.accelerator, run.record.host.accelerator_reason);
+    println!(
+        "# accelerator {}: {}",
+        run.record.host.accelerator, run.record.host.accelerator_reason
+    );
     let mut by_cell: BTreeMap<(String, String), Vec<&CellRecord>> = BTreeMap::new();
     for cell in &run.cells {
         if let Some(result) = cell.result() {
@@ -135,22 +148,55 @@ fn rates(figures: &mut Figures, scratch: &Path) -> Result<()> {
     for ((variant, workload), results) in &by_cell {
         let name = format!("{variant}_{workload}");
         let expected = results.iter().filter(|result| result.as_expected).count();
-        figures.at_least(&format!("{name}_as_expected"), expected as f64, "seeds", SEEDS as f64);
+        figures.at_least(
+            &format!("{name}_as_expected"),
+            expected as f64,
+            "seeds",
+            SEEDS as f64,
+        );
         if variant == "fixed" {
-            let clean = results.iter().filter(|result| result.status == Status::Pass).count();
-            figures.at_least(&format!("{name}_clean"), clean as f64, "seeds", SEEDS as f64);
+            let clean = results
+                .iter()
+                .filter(|result| result.status == Status::Pass)
+                .count();
+            figures.at_least(
+                &format!("{name}_clean"),
+                clean as f64,
+                "seeds",
+                SEEDS as f64,
+            );
             if workload == "orphan" {
-                let fewest = results.iter().map(|result| moved(result, Class::U4)).min().unwrap_or(0);
-                figures.at_least(&format!("{name}_fewest_U4_migrations"), fewest as f64, "folios", 1000.0);
+                let fewest = results
+                    .iter()
+                    .map(|result| moved(result, Class::U4))
+                    .min()
+                    .unwrap_or(0);
+                figures.at_least(
+                    &format!("{name}_fewest_U4_migrations"),
+                    fewest as f64,
+                    "folios",
+                    1000.0,
+                );
             }
         } else {
             // A refusal is known when the workload has ended; a trace when it is printed.
             let slowest = results
                 .iter()
-                .map(|result| result.timing.finding_ms.or(result.timing.workload_ms).unwrap_or(u64::MAX))
+                .map(|result| {
+                    result
+                        .timing
+                        .finding_ms
+                        .or(result.timing.workload_ms)
+                        .unwrap_or(u64::MAX)
+                })
                 .max()
                 .unwrap_or(u64::MAX);
-            figures.at_most(&format!("{name}_slowest_detection"), slowest as f64 / 1000.0, "s", 10.0);
+            figures.at_most(
+                &format!("{name}_slowest_detection"),
+                slowest as f64 / 1000.0,
+                "s",
+                10.0,
+            );
         }
     }
     Ok(())
@@ -163,20 +209,40 @@ fn moved(result: &CellRecord, class: Class) -> u64 {
 /// Processes that are still there after each way to end.
 fn leftovers(figures: &mut Figures, scratch: &Path) -> Result<()> {
     let mut finished = check(&scratch.join("left-success"), &[]);
-    figures.at_most("left_after_success", left_after(&mut finished, |child| Ok(child.wait()?))?, "processes", 0.0);
+    figures.at_most(
+        "left_after_success",
+        left_after(&mut finished, |child| Ok(child.wait()?))?,
+        "processes",
+        0.0,
+    );
 
     let plan = scratch.join("impossible.toml");
-    std::fs::write(&plan, "name = \"x\"\nlines = [\"6.12\"]\n[limits]\nboot = 0.01\n[[cells]]\nvariants = [\"fixed\"]\nworkloads = [\"orphan\"]\n")?;
+    std::fs::write(
+        &plan,
+        "name = \"x\"\nlines = [\"6.12\"]\n[limits]\nboot = 0.01\n[[cells]]\nvariants = [\"fixed\"]\nworkloads = [\"orphan\"]\n",
+    )?;
     let mut fails = Command::new(swapmig());
-    fails.arg("run").arg(&plan).arg("--out").arg(scratch.join("left-failure")).stdout(Stdio::null());
-    figures.at_most("left_after_failure", left_after(&mut fails, |child| Ok(child.wait()?))?, "processes", 0.0);
+    fails
+        .arg("run")
+        .arg(&plan)
+        .arg("--out")
+        .arg(scratch.join("left-failure"))
+        .stdout(Stdio::null());
+    figures.at_most(
+        "left_after_failure",
+        left_after(&mut fails, |child| Ok(child.wait()?))?,
+        "processes",
+        0.0,
+    );
 
     for (name, signal) in [("ctrl_c", "INT"), ("sigterm", "TERM"), ("sigkill", "KILL")] {
         let mut command = check(&scratch.join(format!("left-{name}")), &[]);
         let left = left_after(&mut command, |child| {
             // Guests are up by then.
             std::thread::sleep(Duration::from_secs(8));
-            Command::new("kill").args(["-s", signal, &child.id().to_string()]).status()?;
+            Command::new("kill")
+                .args(["-s", signal, &child.id().to_string()])
+                .status()?;
             Ok(child.wait()?)
         })?;
         figures.at_most(&format!("left_after_{name}"), left, "processes", 0.0);
@@ -186,8 +252,15 @@ fn leftovers(figures: &mut Figures, scratch: &Path) -> Result<()> {
 
 /// Runs a command, marked by a variable that its descendants inherit, to its
 /// end, and counts the marked processes that outlive it by a second.
-fn left_after(command: &mut Command, end: impl FnOnce(&mut Child) -> Result<ExitStatus>) -> Result<f64> {
-    let mark = format!("SWAPMIG_BENCH_MARK={:?}-{}", Instant::now(), std::process::id());
+fn left_after(
+    command: &mut Command,
+    end: impl FnOnce(&mut Child) -> Result<ExitStatus>,
+) -> Result<f64> {
+    let mark = format!(
+        "SWAPMIG_BENCH_MARK={:?}-{}",
+        Instant::now(),
+        std::process::id()
+    );
     let (name, value) = mark.split_once('=').ok_or("the mark has two parts")?;
     let mut child = command.env(name, value).stderr(Stdio::null()).spawn()?;
     end(&mut child)?;
@@ -195,11 +268,20 @@ fn left_after(command: &mut Command, end: impl FnOnce(&mut Child) -> Result<Exit
     let mut left = 0;
     for process in std::fs::read_dir("/proc")? {
         let environment = std::fs::read(process?.path().join("environ")).unwrap_or_default();
-        left += u32::from(environment.split(|&b| b == 0).any(|entry| entry == mark.as_bytes()));
+        left += u32::from(
+            environment
+                .split(|&b| b == 0)
+                .any(|entry| entry == mark.as_bytes()),
+        );
     }
     Ok(f64::from(left))
 }
 
 fn code(status: ExitStatus) -> f64 {
-    f64::from(status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(-1))
+    f64::from(
+        status
+            .code()
+            .or(status.signal().map(|signal| 128 + signal))
+            .unwrap_or(-1),
+    )
 }

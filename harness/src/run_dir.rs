@@ -38,7 +38,9 @@ pub enum RunDirError {
         source: io::Error,
     },
     /// One of its files cannot be read.
-    #[error("The file {path} cannot be read: {source}. Name the folder of a run, which holds a run.json.")]
+    #[error(
+        "The file {path} cannot be read: {source}. Name the folder of a run, which holds a run.json."
+    )]
     Read {
         /// The file.
         path: Utf8PathBuf,
@@ -52,11 +54,16 @@ impl RunDir {
     pub fn create(path: Utf8PathBuf) -> Result<Self, RunDirError> {
         let private = |path: &Utf8Path| fs::DirBuilder::new().mode(0o700).create(path);
         if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)
-                .map_err(|source| RunDirError::Create { path: parent.into(), source })?;
+            fs::create_dir_all(parent).map_err(|source| RunDirError::Create {
+                path: parent.into(),
+                source,
+            })?;
         }
         for path in [&path, &path.join("cells")] {
-            private(path).map_err(|source| RunDirError::Create { path: path.clone(), source })?;
+            private(path).map_err(|source| RunDirError::Create {
+                path: path.clone(),
+                source,
+            })?;
         }
         Ok(Self { path })
     }
@@ -66,7 +73,10 @@ impl RunDir {
         let record = path.join("run.json");
         match fs::metadata(&record) {
             Ok(_) => Ok(Self { path }),
-            Err(source) => Err(RunDirError::Read { path: record, source }),
+            Err(source) => Err(RunDirError::Read {
+                path: record,
+                source,
+            }),
         }
     }
 
@@ -85,7 +95,10 @@ impl RunDir {
             }
             _ => {}
         }
-        fs::create_dir(&path).map_err(|source| RunDirError::Create { path: path.clone(), source })?;
+        fs::create_dir(&path).map_err(|source| RunDirError::Create {
+            path: path.clone(),
+            source,
+        })?;
         Ok(path)
     }
 
@@ -112,8 +125,10 @@ impl RunDir {
 
 /// Writes JSON, whole or not at all.
 pub fn write_json(path: &Utf8Path, value: &impl Serialize) -> Result<(), RunDirError> {
-    let mut text = serde_json::to_vec_pretty(value)
-        .map_err(|e| RunDirError::Write { path: path.into(), source: e.into() })?;
+    let mut text = serde_json::to_vec_pretty(value).map_err(|e| RunDirError::Write {
+        path: path.into(),
+        source: e.into(),
+    })?;
     text.push(b'\n');
     write_whole(path, &text)
 }
@@ -128,7 +143,10 @@ pub fn write_whole(path: &Utf8Path, content: &[u8]) -> Result<(), RunDirError> {
         file.persist(path)?;
         File::open(dir)?.sync_all()
     };
-    write().map_err(|source| RunDirError::Write { path: path.into(), source })
+    write().map_err(|source| RunDirError::Write {
+        path: path.into(),
+        source,
+    })
 }
 
 #[cfg(test)]
@@ -146,14 +164,20 @@ mod tests {
     fn a_run_is_nobody_elses_business() {
         let (_keep, path) = scratch();
         RunDir::create(path.clone()).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
     }
 
     #[test]
     fn a_folder_that_exists_is_not_taken_over() {
         let (_keep, path) = scratch();
         RunDir::create(path.clone()).unwrap();
-        assert!(matches!(RunDir::create(path), Err(RunDirError::Create { .. })));
+        assert!(matches!(
+            RunDir::create(path),
+            Err(RunDirError::Create { .. })
+        ));
     }
 
     #[test]
@@ -172,7 +196,10 @@ mod tests {
         fs::create_dir(path.join("taken")).unwrap();
         assert!(run.write("taken", b"x").is_err());
         assert_eq!(fs::read(path.join("plan.toml")).unwrap(), b"first");
-        let left: Vec<_> = fs::read_dir(&path).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let left: Vec<_> = fs::read_dir(&path)
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
         assert_eq!(left.len(), 3, "no temporary file is left: {left:?}");
     }
 
@@ -180,7 +207,12 @@ mod tests {
     fn a_new_try_of_a_cell_starts_from_nothing() {
         let (_keep, path) = scratch();
         let run = RunDir::create(path).unwrap();
-        let cell = CellId { line: "6.12".into(), variant: "fixed".into(), workload: "orphan".into(), seed: 1 };
+        let cell = CellId {
+            line: "6.12".into(),
+            variant: "fixed".into(),
+            workload: "orphan".into(),
+            seed: 1,
+        };
         let dir = run.fresh_cell(&cell).unwrap();
         fs::write(dir.join("console.log"), "old").unwrap();
         let dir = run.fresh_cell(&cell).unwrap();

@@ -33,7 +33,14 @@ struct FakeGuest {
 
 impl FakeGuest {
     fn new(script: Vec<Act>) -> Self {
-        Self { script: script.into(), due: None, job: None, deaf: false, ended: false, diagnosed: false }
+        Self {
+            script: script.into(),
+            due: None,
+            job: None,
+            deaf: false,
+            ended: false,
+            diagnosed: false,
+        }
     }
 }
 
@@ -42,11 +49,15 @@ impl Guest for FakeGuest {
         if self.ended {
             self.ended = false;
             self.script.clear();
-            return Signal::Exited { reason: "killed".into() };
+            return Signal::Exited {
+                reason: "killed".into(),
+            };
         }
         match self.script.front() {
             Some(Act::Say(after, _)) => {
-                let due = *self.due.get_or_insert_with(|| tokio::time::Instant::now() + *after);
+                let due = *self
+                    .due
+                    .get_or_insert_with(|| tokio::time::Instant::now() + *after);
                 tokio::time::sleep_until(due).await;
                 self.due = None;
                 match self.script.pop_front() {
@@ -104,7 +115,10 @@ fn begun() -> Vec<Act> {
         console("[    0.000000][    T0] Linux version 6.12.0\n"),
         ready(),
         console("[    2.000000][    T1] swapmig: workload orphan begins\n"),
-        event(Event::Started { workload: Workload::Orphan, params: BTreeMap::new() }),
+        event(Event::Started {
+            workload: Workload::Orphan,
+            params: BTreeMap::new(),
+        }),
     ]
 }
 
@@ -156,7 +170,11 @@ async fn run_guest(mut guest: FakeGuest) -> Ran {
         sample_ms: 1000,
     };
     let limits = Limits::default();
-    let task = Task { job: &job, limits: &limits, assumed_slowness: 2.0 };
+    let task = Task {
+        job: &job,
+        limits: &limits,
+        assumed_slowness: 2.0,
+    };
     let mut told = Vec::new();
     let started = tokio::time::Instant::now();
     let outcome = execute(&mut guest, &task, &mut |event| told.push(event)).await;
@@ -197,9 +215,19 @@ async fn a_workload_that_ends_is_done_and_counted() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_at_boot_is_told_at_once_and_by_its_title() {
-    let ran = run(vec![console(PANIC), say(Signal::Reset), say(Signal::Exited { reason: "0".into() })]).await;
-    let Ended::BootFailed { reason } = &ran.seen.ended else { panic!("{:?}", ran.seen.ended) };
-    assert!(reason.contains("panicked") && reason.contains("VFS"), "{reason}");
+    let ran = run(vec![
+        console(PANIC),
+        say(Signal::Reset),
+        say(Signal::Exited { reason: "0".into() }),
+    ])
+    .await;
+    let Ended::BootFailed { reason } = &ran.seen.ended else {
+        panic!("{:?}", ran.seen.ended)
+    };
+    assert!(
+        reason.contains("panicked") && reason.contains("VFS"),
+        "{reason}"
+    );
     assert!(ran.took < Duration::from_secs(1), "{:?}", ran.took);
 }
 
@@ -207,55 +235,117 @@ async fn a_panic_at_boot_is_told_at_once_and_by_its_title() {
 async fn a_qemu_that_dies_is_no_panic() {
     let reason = "QEMU ended (signal: 9)".to_owned();
     for script in [vec![], begun()] {
-        let ran = run(with(script, vec![say(Signal::Exited { reason: reason.clone() })])).await;
-        assert_eq!(ran.seen.ended, Ended::QemuDied { reason: reason.clone() });
+        let ran = run(with(
+            script,
+            vec![say(Signal::Exited {
+                reason: reason.clone(),
+            })],
+        ))
+        .await;
+        assert_eq!(
+            ran.seen.ended,
+            Ended::QemuDied {
+                reason: reason.clone()
+            }
+        );
         assert!(ran.took < Duration::from_secs(1));
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_guest_that_reboots_without_a_word_is_neither() {
-    let ran = run(with(begun(), vec![say(Signal::Reset), say(Signal::Exited { reason: String::new() })])).await;
+    let ran = run(with(
+        begun(),
+        vec![
+            say(Signal::Reset),
+            say(Signal::Exited {
+                reason: String::new(),
+            }),
+        ],
+    ))
+    .await;
     assert_eq!(ran.seen.ended, Ended::Rebooted);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_while_the_workload_runs_is_a_panic() {
-    let ran = run(with(begun(), vec![console(PANIC), say(Signal::Reset), say(Signal::Exited { reason: String::new() })])).await;
+    let ran = run(with(
+        begun(),
+        vec![
+            console(PANIC),
+            say(Signal::Reset),
+            say(Signal::Exited {
+                reason: String::new(),
+            }),
+        ],
+    ))
+    .await;
     assert_eq!(ran.seen.ended, Ended::Panicked);
 }
 
 #[tokio::test(start_paused = true)]
 async fn silence_at_boot_and_silence_at_work_have_their_own_names() {
     let ran = run(vec![console("Linux version\n"), Act::Hush]).await;
-    assert!(matches!(&ran.seen.ended, Ended::BootFailed { reason } if reason.contains("silent")), "{:?}", ran.seen.ended);
+    assert!(
+        matches!(&ran.seen.ended, Ended::BootFailed { reason } if reason.contains("silent")),
+        "{:?}",
+        ran.seen.ended
+    );
     let ran = run(with(begun(), vec![Act::Hush])).await;
-    assert!(matches!(ran.seen.ended, Ended::Silent { .. }), "{:?}", ran.seen.ended);
+    assert!(
+        matches!(ran.seen.ended, Ended::Silent { .. }),
+        "{:?}",
+        ran.seen.ended
+    );
     assert!(ran.guest.diagnosed, "a guest that hangs is asked why");
     assert_eq!(ran.diagnosis, 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_boot_that_chatters_for_ever_ends_at_its_limit() {
-    let chatter = (0..100_000).map(|_| Act::Say(Duration::from_secs(1), Signal::Console(b"still booting\n".to_vec())));
+    let chatter = (0..100_000).map(|_| {
+        Act::Say(
+            Duration::from_secs(1),
+            Signal::Console(b"still booting\n".to_vec()),
+        )
+    });
     let ran = run(chatter.collect()).await;
-    assert!(matches!(&ran.seen.ended, Ended::BootFailed { reason } if reason.contains("not ready")), "{:?}", ran.seen.ended);
+    assert!(
+        matches!(&ran.seen.ended, Ended::BootFailed { reason } if reason.contains("not ready")),
+        "{:?}",
+        ran.seen.ended
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_workload_that_never_ends_times_out() {
-    let busy = (0..100_000).map(|round| Act::Say(Duration::from_secs(1), Signal::Event(Event::Round { round, rounds: 9 })));
+    let busy = (0..100_000).map(|round| {
+        Act::Say(
+            Duration::from_secs(1),
+            Signal::Event(Event::Round { round, rounds: 9 }),
+        )
+    });
     let ran = run(with(begun(), busy.collect())).await;
-    assert!(matches!(ran.seen.ended, Ended::TimedOut { .. }), "{:?}", ran.seen.ended);
+    assert!(
+        matches!(ran.seen.ended, Ended::TimedOut { .. }),
+        "{:?}",
+        ran.seen.ended
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_boot_gives_the_workload_more_time() {
     let slow = |boot| async move {
         let script = vec![
-            Act::Say(Duration::from_secs(boot), Signal::Console(b"booting\n".to_vec())),
+            Act::Say(
+                Duration::from_secs(boot),
+                Signal::Console(b"booting\n".to_vec()),
+            ),
             ready(),
-            event(Event::Started { workload: Workload::Orphan, params: BTreeMap::new() }),
+            event(Event::Started {
+                workload: Workload::Orphan,
+                params: BTreeMap::new(),
+            }),
             Act::Hush,
         ];
         run(script).await.took - Duration::from_secs(boot)
@@ -268,20 +358,32 @@ async fn a_slow_boot_gives_the_workload_more_time() {
 async fn a_trace_is_a_finding_and_what_follows_is_drained() {
     let ran = run(with(
         begun(),
-        vec![console(WARNING), Act::Say(Duration::from_millis(300), Signal::Console(b"the last line\n".to_vec())), Act::Hush],
+        vec![
+            console(WARNING),
+            Act::Say(
+                Duration::from_millis(300),
+                Signal::Console(b"the last line\n".to_vec()),
+            ),
+            Act::Hush,
+        ],
     ))
     .await;
     assert_eq!(ran.seen.ended, Ended::StoppedAfterFinding);
     assert!(ran.seen.timing.finding_ms.is_some());
     assert!(String::from_utf8_lossy(&ran.seen.console).ends_with("the last line\n"));
-    assert!(ran.told.iter().any(|event| matches!(event, CellEvent::Finding { title } if title.contains("rmap_walk_anon"))));
+    assert!(ran.told.iter().any(
+        |event| matches!(event, CellEvent::Finding { title } if title.contains("rmap_walk_anon"))
+    ));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_trace_after_the_end_of_the_workload_is_not_missed() {
     let ran = run(with(
         begun(),
-        vec![event(Event::Done { elapsed_ms: 9 }), Act::Say(Duration::from_millis(200), Signal::Console(WARNING.into()))],
+        vec![
+            event(Event::Done { elapsed_ms: 9 }),
+            Act::Say(Duration::from_millis(200), Signal::Console(WARNING.into())),
+        ],
     ))
     .await;
     assert_eq!(ran.seen.ended, Ended::StoppedAfterFinding);
@@ -289,10 +391,17 @@ async fn a_trace_after_the_end_of_the_workload_is_not_missed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_trace_in_pieces_is_found_once() {
-    let pieces = WARNING.as_bytes().chunks(7).map(|piece| Act::Say(SOON, Signal::Console(piece.to_vec())));
+    let pieces = WARNING
+        .as_bytes()
+        .chunks(7)
+        .map(|piece| Act::Say(SOON, Signal::Console(piece.to_vec())));
     let ran = run(with(begun(), pieces.collect())).await;
     assert_eq!(ran.seen.ended, Ended::StoppedAfterFinding);
-    let findings = ran.told.iter().filter(|event| matches!(event, CellEvent::Finding { .. })).count();
+    let findings = ran
+        .told
+        .iter()
+        .filter(|event| matches!(event, CellEvent::Finding { .. }))
+        .count();
     assert_eq!(findings, 1);
 }
 
@@ -308,7 +417,11 @@ async fn a_trace_from_before_the_workload_does_not_stop_it() {
 async fn a_console_that_prints_for_ever_is_bounded() {
     let flood = (0..40).map(|_| Act::Say(Duration::ZERO, Signal::Console(vec![b'x'; 1 << 20])));
     let ran = run(with(begun(), flood.collect())).await;
-    assert!(matches!(ran.seen.ended, Ended::Garbage { .. }), "{:?}", ran.seen.ended);
+    assert!(
+        matches!(ran.seen.ended, Ended::Garbage { .. }),
+        "{:?}",
+        ran.seen.ended
+    );
     assert!(ran.seen.console.len() <= CONSOLE_MAX);
 }
 
@@ -317,7 +430,11 @@ async fn a_trace_hidden_in_a_flood_is_found() {
     let mut text = WARNING.as_bytes().to_vec();
     text.resize(CONSOLE_MAX * 2, b'x');
     let ran = run(with(begun(), vec![say(Signal::Console(text))])).await;
-    assert!(ran.told.iter().any(|event| matches!(event, CellEvent::Finding { .. })));
+    assert!(
+        ran.told
+            .iter()
+            .any(|event| matches!(event, CellEvent::Finding { .. }))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -330,24 +447,50 @@ async fn garbage_on_the_job_channel_ends_the_cell() {
 async fn events_out_of_turn_are_garbage() {
     for early in [Event::Verified { pages: 1 }, Event::Done { elapsed_ms: 0 }] {
         let ran = run(vec![ready(), event(early)]).await;
-        assert!(matches!(ran.seen.ended, Ended::Garbage { .. }), "{:?}", ran.seen.ended);
+        assert!(
+            matches!(ran.seen.ended, Ended::Garbage { .. }),
+            "{:?}",
+            ran.seen.ended
+        );
     }
     let ran = run(with(begun(), vec![ready()])).await;
-    assert!(matches!(ran.seen.ended, Ended::Garbage { .. }), "ready twice: {:?}", ran.seen.ended);
+    assert!(
+        matches!(ran.seen.ended, Ended::Garbage { .. }),
+        "ready twice: {:?}",
+        ran.seen.ended
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn garbage_on_the_console_is_no_finding() {
-    let noise: Vec<u8> = (0u32..100_000).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    let ran = run(with(begun(), vec![say(Signal::Console(noise)), event(Event::Done { elapsed_ms: 1 })])).await;
+    let noise: Vec<u8> = (0u32..100_000)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
+    let ran = run(with(
+        begun(),
+        vec![
+            say(Signal::Console(noise)),
+            event(Event::Done { elapsed_ms: 1 }),
+        ],
+    ))
+    .await;
     assert_eq!(ran.seen.ended, Ended::Done);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_guest_of_another_protocol_gets_no_job() {
-    let other = Event::Ready { version: protocol::VERSION + 1, release: String::new(), cpus: 1, memory_kib: 1 };
+    let other = Event::Ready {
+        version: protocol::VERSION + 1,
+        release: String::new(),
+        cpus: 1,
+        memory_kib: 1,
+    };
     let ran = run(vec![event(other)]).await;
-    assert!(matches!(ran.seen.ended, Ended::BootFailed { .. }), "{:?}", ran.seen.ended);
+    assert!(
+        matches!(ran.seen.ended, Ended::BootFailed { .. }),
+        "{:?}",
+        ran.seen.ended
+    );
     assert!(ran.guest.job.is_none());
 }
 
@@ -356,19 +499,56 @@ async fn a_job_that_cannot_be_sent_is_the_harness_side_of_things() {
     let mut guest = FakeGuest::new(vec![ready()]);
     guest.deaf = true;
     let ran = run_guest(guest).await;
-    assert!(matches!(ran.seen.ended, Ended::QemuDied { .. }), "{:?}", ran.seen.ended);
+    assert!(
+        matches!(ran.seen.ended, Ended::QemuDied { .. }),
+        "{:?}",
+        ran.seen.ended
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_workload_that_cannot_do_its_job_says_so() {
-    let ran = run(with(begun(), vec![event(Event::Incapable { reason: "there is no swap".into() })])).await;
-    assert_eq!(ran.seen.ended, Ended::Incapable { reason: "there is no swap".into() });
+    let ran = run(with(
+        begun(),
+        vec![event(Event::Incapable {
+            reason: "there is no swap".into(),
+        })],
+    ))
+    .await;
+    assert_eq!(
+        ran.seen.ended,
+        Ended::Incapable {
+            reason: "there is no swap".into()
+        }
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workload_struck_by_the_kernel_is_a_finding_and_no_incapacity() {
+    let killed = Event::Incapable {
+        reason: "worker 0 ended within a step".into(),
+    };
+    let late = Act::Say(Duration::from_millis(100), Signal::Console(WARNING.into()));
+    let ran = run(with(begun(), vec![event(killed), late])).await;
+    assert_eq!(ran.seen.ended, Ended::StoppedAfterFinding);
+    assert!(ran.seen.timing.finding_ms.is_some());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_wrong_page_is_a_finding() {
-    let wrong = Mismatch { area: "anon".into(), page: 3, offset: 8, expected: 1, found: 2, step: "after compaction".into() };
-    let ran = run(with(begun(), vec![event(Event::Mismatch(wrong)), Act::Hush])).await;
+    let wrong = Mismatch {
+        area: "anon".into(),
+        page: 3,
+        offset: 8,
+        expected: 1,
+        found: 2,
+        step: "after compaction".into(),
+    };
+    let ran = run(with(
+        begun(),
+        vec![event(Event::Mismatch(wrong)), Act::Hush],
+    ))
+    .await;
     assert_eq!(ran.seen.ended, Ended::StoppedAfterFinding);
     assert_eq!(ran.seen.mismatch_count, 1);
 }

@@ -85,7 +85,9 @@ pub enum AccelError {
         source: std::io::Error,
     },
     /// The tiny guest cannot be written.
-    #[error("The folder {dir} cannot be used: {source}. Make room in it, or name another one in SWAPMIG_HOME.")]
+    #[error(
+        "The folder {dir} cannot be used: {source}. Make room in it, or name another one in SWAPMIG_HOME."
+    )]
     Scratch {
         /// The folder.
         dir: Utf8PathBuf,
@@ -133,7 +135,12 @@ pub fn choose(dir: &Utf8Path, launcher: &Launcher) -> Result<Choice, AccelError>
         return Ok(cached.choice);
     }
     let choice = prove(dir, launcher, kvm.clone())?;
-    let cached = Cached { boot, qemu, kvm: kvm.is_ok(), choice: choice.clone() };
+    let cached = Cached {
+        boot,
+        qemu,
+        kvm: kvm.is_ok(),
+        choice: choice.clone(),
+    };
     // Only a cache: without it the proof is made again.
     if let Ok(text) = serde_json::to_string_pretty(&cached)
         && let Ok(mut file) = tempfile::NamedTempFile::new_in(dir)
@@ -149,7 +156,10 @@ fn prove(
     launcher: &Launcher,
     kvm: Result<(), String>,
 ) -> Result<Choice, AccelError> {
-    let scratch = |source| AccelError::Scratch { dir: dir.into(), source };
+    let scratch = |source| AccelError::Scratch {
+        dir: dir.into(),
+        source,
+    };
     let mut guest = tempfile::NamedTempFile::new_in(dir).map_err(scratch)?;
     guest.write_all(PROBE).map_err(scratch)?;
     let path = Utf8Path::from_path(guest.path())
@@ -158,14 +168,21 @@ fn prove(
     let emulated = match run(launcher, Accelerator::Tcg, path, EMULATION_LIMIT)? {
         Proof::Ran(time) => time,
         Proof::Spun(limit) => {
-            return Err(AccelError::Unusable(format!("it was still running after {limit:?}")));
+            return Err(AccelError::Unusable(format!(
+                "it was still running after {limit:?}"
+            )));
         }
         Proof::Refused(words) => return Err(AccelError::Unusable(words)),
     };
     let proof = match kvm {
         Err(reason) => Err(reason),
         // Well above what emulation took, so that a busy host is not mistaken for a broken KVM.
-        Ok(()) => Ok(run(launcher, Accelerator::Kvm, path, emulated * 4 + Duration::from_secs(2))?),
+        Ok(()) => Ok(run(
+            launcher,
+            Accelerator::Kvm,
+            path,
+            emulated * 4 + Duration::from_secs(2),
+        )?),
     };
     Ok(decide(emulated, proof))
 }
@@ -175,7 +192,11 @@ fn decide(emulated: Duration, kvm: Result<Proof, String>) -> Choice {
     let (accelerator, reason) = match kvm {
         Ok(Proof::Ran(time)) if time <= emulated => (
             Accelerator::Kvm,
-            format!("KVM ran a tiny guest in {}, emulation in {}", seconds(time), seconds(emulated)),
+            format!(
+                "KVM ran a tiny guest in {}, emulation in {}",
+                seconds(time),
+                seconds(emulated)
+            ),
         ),
         Ok(Proof::Ran(time)) => (
             Accelerator::Tcg,
@@ -196,7 +217,10 @@ fn decide(emulated: Duration, kvm: Result<Proof, String>) -> Choice {
         Ok(Proof::Refused(words)) => (Accelerator::Tcg, format!("QEMU refuses KVM: {words}")),
         Err(reason) => (Accelerator::Tcg, reason),
     };
-    Choice { accelerator, reason }
+    Choice {
+        accelerator,
+        reason,
+    }
 }
 
 fn kvm_access() -> Result<(), String> {
@@ -220,13 +244,28 @@ fn run(
     guest: &Utf8Path,
     limit: Duration,
 ) -> Result<Proof, AccelError> {
-    let no_qemu = |source| AccelError::NoQemu { qemu: QEMU.into(), source };
+    let no_qemu = |source| AccelError::NoQemu {
+        qemu: QEMU.into(),
+        source,
+    };
     let started = Instant::now();
     let mut child = launcher
         .command(QEMU.into())
         .args(accelerator.qemu_arguments())
-        .args(["-m", "32M", "-nodefaults", "-no-user-config", "-display", "none"])
-        .args(["-device", "isa-debug-exit,iobase=0x501,iosize=1", "-kernel", guest.as_str()])
+        .args([
+            "-m",
+            "32M",
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+        ])
+        .args([
+            "-device",
+            "isa-debug-exit,iobase=0x501,iosize=1",
+            "-kernel",
+            guest.as_str(),
+        ])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -260,8 +299,15 @@ pub fn qemu_version() -> Result<String, AccelError> {
     let output = Command::new(QEMU)
         .arg("--version")
         .output()
-        .map_err(|source| AccelError::NoQemu { qemu: QEMU.into(), source })?;
-    Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned())
+        .map_err(|source| AccelError::NoQemu {
+            qemu: QEMU.into(),
+            source,
+        })?;
+    Ok(String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned())
 }
 
 #[cfg(test)]
@@ -283,7 +329,11 @@ mod tests {
     #[test]
     fn the_reason_says_what_was_seen() {
         let choice = decide(SECOND, Ok(Proof::Spun(SECOND * 6)));
-        assert!(choice.reason.contains("did not end in 6.00 s"), "{}", choice.reason);
+        assert!(
+            choice.reason.contains("did not end in 6.00 s"),
+            "{}",
+            choice.reason
+        );
     }
 
     #[test]
@@ -294,7 +344,10 @@ mod tests {
         let status = Command::new("cc")
             .args(["-m32", "-nostdlib", "-static", "-o"])
             .arg(&binary)
-            .args(["-Wl,-Ttext=0x100000,--oformat=binary,--build-id=none", source])
+            .args([
+                "-Wl,-Ttext=0x100000,--oformat=binary,--build-id=none",
+                source,
+            ])
             .status()
             .unwrap();
         assert!(status.success());

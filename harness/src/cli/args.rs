@@ -22,13 +22,17 @@ pub(super) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Judge the fixed kernel and the broken variants beside it.
-    #[command(after_help = "Example: ten seeds of every cell, two guests at a time\n  swapmig check --seeds 10 --jobs 2")]
+    #[command(
+        after_help = "Example: ten seeds of every cell, two guests at a time\n  swapmig check --seeds 10 --jobs 2"
+    )]
     Check {
         #[command(flatten)]
         options: RunOptions,
     },
     /// Run a plan, or what a stopped run of it left undone.
-    #[command(after_help = "Examples:\n  swapmig run ci/plans/check.toml\n  swapmig run ci/plans/check.toml --resume ~/.cache/swapmig/runs/RUN")]
+    #[command(
+        after_help = "Examples:\n  swapmig run ci/plans/check.toml\n  swapmig run ci/plans/check.toml --resume ~/.cache/swapmig/runs/RUN"
+    )]
     Run {
         /// The plan's file.
         plan: Utf8PathBuf,
@@ -39,7 +43,9 @@ pub(super) enum Command {
         options: RunOptions,
     },
     /// Make the page of a run and print its summary.
-    #[command(after_help = "Example:\n  swapmig report ~/.cache/swapmig/runs/RUN --out report.html")]
+    #[command(
+        after_help = "Example:\n  swapmig report ~/.cache/swapmig/runs/RUN --out report.html"
+    )]
     Report {
         /// The run's folder.
         run: Utf8PathBuf,
@@ -51,7 +57,9 @@ pub(super) enum Command {
     #[command(subcommand)]
     Kernel(KernelCommand),
     /// Boot a guest and enter it by ssh.
-    #[command(after_help = "Examples:\n  swapmig shell 6.12 fixed\n  swapmig shell 6.12 fixed -- uname -r\n  swapmig shell 6.12 fixed --fetch /proc/config.gz --fetch /proc/vmstat")]
+    #[command(
+        after_help = "Examples:\n  swapmig shell 6.12 fixed\n  swapmig shell 6.12 fixed -- uname -r\n  swapmig shell 6.12 fixed --fetch /proc/config.gz --fetch /proc/vmstat"
+    )]
     Shell {
         /// Kernel line.
         line: String,

@@ -32,8 +32,10 @@ const BUILD_TOOLS: [(&str, &str); 6] = [
 ];
 
 /// Headers of a kernel build and the packages that bring them.
-const HEADERS: [(&str, &str); 2] =
-    [("/usr/include/libelf.h", "libelf-dev"), ("/usr/include/openssl/opensslv.h", "libssl-dev")];
+const HEADERS: [(&str, &str); 2] = [
+    ("/usr/include/libelf.h", "libelf-dev"),
+    ("/usr/include/openssl/opensslv.h", "libssl-dev"),
+];
 
 /// One thing that was looked at.
 struct Finding {
@@ -50,13 +52,24 @@ struct Lack {
 }
 
 fn there(what: impl Into<String>, detail: impl Into<String>) -> Finding {
-    Finding { what: what.into(), state: Ok(detail.into()) }
-}
-
-fn lacking(what: impl Into<String>, detail: impl Into<String>, remedy: impl Into<String>) -> Finding {
     Finding {
         what: what.into(),
-        state: Err(Lack { detail: detail.into(), remedy: remedy.into(), fatal: true }),
+        state: Ok(detail.into()),
+    }
+}
+
+fn lacking(
+    what: impl Into<String>,
+    detail: impl Into<String>,
+    remedy: impl Into<String>,
+) -> Finding {
+    Finding {
+        what: what.into(),
+        state: Err(Lack {
+            detail: detail.into(),
+            remedy: remedy.into(),
+            fatal: true,
+        }),
     }
 }
 
@@ -85,12 +98,25 @@ pub(super) fn doctor() -> Result<ExitCode, Failure> {
             Ok(detail) => anstream::println!("{} {:<28} {detail}", "ok     ".green(), finding.what),
             Err(lack) => {
                 sound &= !lack.fatal;
-                let word = if lack.fatal { "MISSING".red().to_string() } else { "note   ".yellow().to_string() };
-                anstream::println!("{word} {:<28} {}: {}", finding.what, lack.detail, lack.remedy);
+                let word = if lack.fatal {
+                    "MISSING".red().to_string()
+                } else {
+                    "note   ".yellow().to_string()
+                };
+                anstream::println!(
+                    "{word} {:<28} {}: {}",
+                    finding.what,
+                    lack.detail,
+                    lack.remedy
+                );
             }
         }
     }
-    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(Outcome::HarnessError.exit_code()) })
+    Ok(if sound {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(Outcome::HarnessError.exit_code())
+    })
 }
 
 fn qemu() -> Finding {
@@ -103,7 +129,10 @@ fn qemu() -> Finding {
 fn accelerator(home: &Home) -> Result<Finding, Failure> {
     let launcher = Launcher::new(swapmig()?);
     Ok(match accel::choose(home.root(), &launcher) {
-        Ok(choice) => there("accelerator", format!("{}: {}", choice.accelerator, choice.reason)),
+        Ok(choice) => there(
+            "accelerator",
+            format!("{}: {}", choice.accelerator, choice.reason),
+        ),
         Err(error) => lacking("accelerator", error.to_string(), package("qemu-system-x86")),
     })
 }
@@ -111,7 +140,13 @@ fn accelerator(home: &Home) -> Result<Finding, Failure> {
 fn program(tool: &str, brings: &str) -> Finding {
     let version = Command::new(tool).arg("--version").output();
     match version {
-        Ok(output) => there(tool, String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default()),
+        Ok(output) => there(
+            tool,
+            String::from_utf8_lossy(&output.stdout)
+                .lines()
+                .next()
+                .unwrap_or_default(),
+        ),
         Err(_) => lacking(tool, "not installed", package(brings)),
     }
 }
@@ -125,13 +160,19 @@ fn file(path: &str, brings: &str) -> Finding {
 
 fn image_tools() -> Vec<Finding> {
     let tools = Tools::default();
-    [("busybox", tools.busybox, "busybox-static"), ("dropbear", tools.dropbear, "dropbear-bin"), ("dropbearkey", tools.dropbearkey, "dropbear-bin")]
-        .into_iter()
-        .map(|(what, places, brings)| match places.iter().find(|place| place.is_file()) {
+    [
+        ("busybox", tools.busybox, "busybox-static"),
+        ("dropbear", tools.dropbear, "dropbear-bin"),
+        ("dropbearkey", tools.dropbearkey, "dropbear-bin"),
+    ]
+    .into_iter()
+    .map(
+        |(what, places, brings)| match places.iter().find(|place| place.is_file()) {
             Some(place) => there(what, place.as_str()),
             None => lacking(what, "not installed", package(brings)),
-        })
-        .collect()
+        },
+    )
+    .collect()
 }
 
 fn sources() -> Result<Vec<Finding>, Failure> {
@@ -141,7 +182,10 @@ fn sources() -> Result<Vec<Finding>, Failure> {
         let line = images.line(&name).map_err(Failure::usage)?;
         let what = format!("source of {name}");
         let (tarball, remedy) = match &line.source {
-            Source::Package { package: brings, tarball } => (tarball, package(brings.as_str())),
+            Source::Package {
+                package: brings,
+                tarball,
+            } => (tarball, package(brings.as_str())),
             Source::Tarball { tarball } => (tarball, "put the tarball there".into()),
         };
         findings.push(match tarball.is_file() {
@@ -166,17 +210,35 @@ fn disk(home: Result<Home, crate::home::HomeError>) -> Finding {
     };
     let free = match home.free_bytes() {
         Ok(bytes) => bytes >> 20,
-        Err(error) => return lacking("cache", error.to_string(), "set SWAPMIG_HOME to another folder"),
+        Err(error) => {
+            return lacking(
+                "cache",
+                error.to_string(),
+                "set SWAPMIG_HOME to another folder",
+            );
+        }
     };
     let detail = format!("{} has {free} MiB free", home.root());
-    enough("cache", detail, free, DISK_MIB, "make room, or set SWAPMIG_HOME to another disk")
+    enough(
+        "cache",
+        detail,
+        free,
+        DISK_MIB,
+        "make room, or set SWAPMIG_HOME to another disk",
+    )
 }
 
 fn host_memory() -> Result<Finding, Failure> {
     let info = memory()?;
     let free = info.mem_available.unwrap_or(info.mem_free) >> 20;
     let detail = format!("{} CPUs, {free} MiB of memory available", cpus());
-    Ok(enough("CPUs and memory", detail, free, MEMORY_MIB, "end other programs, or run with --jobs 1"))
+    Ok(enough(
+        "CPUs and memory",
+        detail,
+        free,
+        MEMORY_MIB,
+        "end other programs, or run with --jobs 1",
+    ))
 }
 
 /// Less than is comfortable is worth a note: kernels may be in the store already.

@@ -26,7 +26,10 @@ pub(super) async fn kernel(command: KernelCommand) -> Result<ExitCode, Failure> 
             let line = images.line(&line).map_err(Failure::usage)?;
             let variants = match variants.as_slice() {
                 [] => images.variants(&line),
-                named => named.iter().map(|name| images.variant(&line, name)).collect(),
+                named => named
+                    .iter()
+                    .map(|name| images.variant(&line, name))
+                    .collect(),
             }
             .map_err(Failure::usage)?;
             build(store, line, variants).await
@@ -49,11 +52,16 @@ fn list(images: &Images, store: &KernelStore) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn build(store: KernelStore, line: Line, variants: Vec<Variant>) -> Result<ExitCode, Failure> {
+async fn build(
+    store: KernelStore,
+    line: Line,
+    variants: Vec<Variant>,
+) -> Result<ExitCode, Failure> {
     let stop = stop_on_signals()?;
     let cancel = Cancel::default();
     let build_cancel = cancel.clone();
-    let mut work = tokio::task::spawn_blocking(move || build_all(&store, &line, &variants, &build_cancel));
+    let mut work =
+        tokio::task::spawn_blocking(move || build_all(&store, &line, &variants, &build_cancel));
     let complete = tokio::select! {
         done = &mut work => done,
         () = stop.cancelled() => {
@@ -67,7 +75,11 @@ async fn build(store: KernelStore, line: Line, variants: Vec<Variant>) -> Result
             "The build was stopped; the store is whole. The same command goes on where it stopped."
         )));
     }
-    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(Outcome::HarnessError.exit_code()) })
+    Ok(if complete {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(Outcome::HarnessError.exit_code())
+    })
 }
 
 /// Builds one after the other; whether all could be had.
@@ -82,7 +94,10 @@ fn build_all(store: &KernelStore, line: &Line, variants: &[Variant], cancel: &Ca
         let name = format!("{}/{}", line.name, variant.name);
         let tell = |what| {
             // A view that cannot be written to is no reason to end a build.
-            let _ = view.borrow_mut().event(&Event::Kernel { name: name.clone(), what });
+            let _ = view.borrow_mut().event(&Event::Kernel {
+                name: name.clone(),
+                what,
+            });
         };
         let record = match store.ensure(line, variant, cancel, &|p| tell(progress_event(p))) {
             Ok(kernel) => settled(&kernel),
@@ -94,6 +109,8 @@ fn build_all(store: &KernelStore, line: &Line, variants: &[Variant], cancel: &Ca
         };
         tell(KernelEvent::Settled(record));
     }
-    let _ = view.borrow_mut().event(&Event::RunFinished { stopped: false });
+    let _ = view
+        .borrow_mut()
+        .event(&Event::RunFinished { stopped: false });
     complete
 }

@@ -24,7 +24,10 @@ pub fn main() -> ExitCode {
         };
     }
     if let Ok(filter) = EnvFilter::try_from_env("SWAPMIG_LOG") {
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .init();
     }
     match dispatch(cli.command) {
         Ok(code) => code,
@@ -47,11 +50,18 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
 async fn dispatch_async(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Check { options } => run::check(options).await,
-        Command::Run { plan, resume, options } => run::run(&plan, resume, options).await,
+        Command::Run {
+            plan,
+            resume,
+            options,
+        } => run::run(&plan, resume, options).await,
         Command::Kernel(command) => kernel::kernel(command).await,
-        Command::Shell { line, variant, fetch, command } => {
-            shell::shell(&line, &variant, &fetch, &command).await
-        }
+        Command::Shell {
+            line,
+            variant,
+            fetch,
+            command,
+        } => shell::shell(&line, &variant, &fetch, &command).await,
         Command::Doctor | Command::Report { .. } | Command::ExecWithParent { .. } => {
             unreachable!("handled before the runtime is started")
         }

@@ -17,10 +17,17 @@ pub(super) fn report(dir: &Utf8Path, out: Option<Utf8PathBuf>) -> Result<ExitCod
     let run = Run::read(dir.as_std_path()).map_err(Failure::usage)?;
     let out = out.unwrap_or_else(|| dir.join("report.html"));
     // A bare file name has an empty parent; the page's folder is then the current one.
-    let out = if out.parent() == Some(Utf8Path::new("")) { Utf8Path::new(".").join(out) } else { out };
+    let out = if out.parent() == Some(Utf8Path::new("")) {
+        Utf8Path::new(".").join(out)
+    } else {
+        out
+    };
     let page = page::render(&run).map_err(Failure::host)?;
     write_whole(&out, page.as_bytes()).map_err(Failure::host)?;
     let styled = std::io::stdout().is_terminal();
-    anstream::println!("{}\nThe whole report is in {out}", terminal::render(&run, styled));
+    anstream::println!(
+        "{}\nThe whole report is in {out}",
+        terminal::render(&run, styled)
+    );
     Ok(ExitCode::from(Summary::of(&run).outcome.exit_code()))
 }

@@ -46,7 +46,8 @@ async fn start(setting: &Setting, plan: Plan, options: RunOptions) -> Result<Exi
     let path = options.out.unwrap_or_else(|| setting.home.runs().join(&id));
     let record = dispatch::record(id, &plan, setting.host()?);
     let dir = RunDir::create(path).map_err(Failure::usage)?;
-    dir.write("plan.toml", plan.text.as_bytes()).map_err(Failure::host)?;
+    dir.write("plan.toml", plan.text.as_bytes())
+        .map_err(Failure::host)?;
     carry_out(setting, plan, dir, record, options.jobs).await
 }
 
@@ -66,7 +67,10 @@ async fn go_on(
             dir.path().join("plan.toml")
         )));
     }
-    let record = RunRecord { finished: None, ..before.record };
+    let record = RunRecord {
+        finished: None,
+        ..before.record
+    };
     carry_out(setting, plan, dir, record, options.jobs).await
 }
 
@@ -88,11 +92,23 @@ async fn carry_out(
         choice.accelerator, choice.reason
     );
     // The one word before the stream begins; it goes the stream's way.
-    view.event(&crate::event::Event::Note(note)).map_err(Failure::host)?;
-    let sinks: Vec<Box<dyn Sink>> =
-        vec![Box::new(sinks::Store::new(dir.clone())), view, Box::new(sinks::Log)];
+    view.event(&crate::event::Event::Note(note))
+        .map_err(Failure::host)?;
+    let sinks: Vec<Box<dyn Sink>> = vec![
+        Box::new(sinks::Store::new(dir.clone())),
+        view,
+        Box::new(sinks::Log),
+    ];
     let stop = stop_on_signals()?;
-    let ran = dispatch::run(setting.context(jobs), plan, dir.clone(), record, sinks, stop.clone()).await;
+    let ran = dispatch::run(
+        setting.context(jobs),
+        plan,
+        dir.clone(),
+        record,
+        sinks,
+        stop.clone(),
+    )
+    .await;
     if let Err(error) = ran {
         return Err(Failure::host(error));
     }
@@ -108,8 +124,16 @@ async fn carry_out(
 
 /// A name that sorts by time and does not collide: two runs may start in one second.
 fn run_id(plan: &str) -> String {
-    let plain: String =
-        plan.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect();
-    let nonce = &blake3::hash(format!("{:?}{}", std::time::Instant::now(), std::process::id()).as_bytes()).to_hex()[..6];
-    format!("{}-{plain}-{nonce}", Timestamp::now().strftime("%Y%m%d-%H%M%S"))
+    let plain: String = plan
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .take(40)
+        .collect();
+    let nonce =
+        &blake3::hash(format!("{:?}{}", std::time::Instant::now(), std::process::id()).as_bytes())
+            .to_hex()[..6];
+    format!(
+        "{}-{plain}-{nonce}",
+        Timestamp::now().strftime("%Y%m%d-%H%M%S")
+    )
 }

@@ -101,7 +101,10 @@ pub(super) fn jobs(asked: Option<u16>, machine: &Machine) -> Result<usize, Failu
     let info = memory()?;
     let free_mib = info.mem_available.unwrap_or(info.mem_free) >> 20;
     let fit = free_mib / (u64::from(machine.memory_mib) + QEMU_OVERHEAD_MIB);
-    Ok(usize::try_from(fit).unwrap_or(usize::MAX).min(cpus()).max(1))
+    Ok(usize::try_from(fit)
+        .unwrap_or(usize::MAX)
+        .min(cpus())
+        .max(1))
 }
 
 /// Ends a run on Ctrl-C and on a polite request to end.
@@ -129,7 +132,11 @@ impl KnownNames {
         let mut known = BTreeMap::new();
         for name in images.line_names()? {
             let line = images.line(&name)?;
-            let variants = images.variants(&line)?.into_iter().map(|v| v.name.to_string()).collect();
+            let variants = images
+                .variants(&line)?
+                .into_iter()
+                .map(|v| v.name.to_string())
+                .collect();
             known.insert(name, variants);
         }
         Ok(Self(known))

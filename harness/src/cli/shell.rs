@@ -43,8 +43,11 @@ pub(super) async fn shell(
     let setting = Setting::find()?;
     let stop = stop_on_signals()?;
     let scratch = tempfile::tempdir().map_err(Failure::host)?;
-    let dir = Utf8Path::from_path(scratch.path())
-        .ok_or_else(|| Failure::Host(miette::miette!("The temporary folder's name is not UTF-8; set TMPDIR to another one.")))?;
+    let dir = Utf8Path::from_path(scratch.path()).ok_or_else(|| {
+        Failure::Host(miette::miette!(
+            "The temporary folder's name is not UTF-8; set TMPDIR to another one."
+        ))
+    })?;
     let mut guest = boot(&setting, line, variant, dir, &stop).await?;
     let (stream, keys) = guest.ssh().map_err(Failure::host)?;
     let within = answer_within(&setting);
@@ -86,7 +89,10 @@ async fn boot(
     stop: &CancellationToken,
 ) -> Result<QemuGuest, Failure> {
     let line = setting.images.line(line).map_err(Failure::usage)?;
-    let variant = setting.images.variant(&line, variant).map_err(Failure::usage)?;
+    let variant = setting
+        .images
+        .variant(&line, variant)
+        .map_err(Failure::usage)?;
     let store = KernelStore::new(setting.home.clone());
     let kernel = tokio::task::spawn_blocking(move || {
         store.ensure(&line, &variant, &Cancel::default(), &|_| {})
@@ -100,12 +106,21 @@ async fn boot(
         machine: Machine::default(),
         kernel: kernel.bzimage,
         initramfs: image.initramfs.clone(),
-        keys: Arc::new(SshKeys { client: image.client_key.as_openssh().to_owned(), host: image.host_key.clone() }),
+        keys: Arc::new(SshKeys {
+            client: image.client_key.as_openssh().to_owned(),
+            host: image.host_key.clone(),
+        }),
         dir: dir.into(),
         answer_within: answer_within(setting),
     };
-    let mut guest = QemuGuest::start(&spec, &setting.launcher).await.map_err(Failure::host)?;
-    let limit = Budget::assumed(&Limits::default(), setting.choice.accelerator.assumed_slowness()).boot;
+    let mut guest = QemuGuest::start(&spec, &setting.launcher)
+        .await
+        .map_err(Failure::host)?;
+    let limit = Budget::assumed(
+        &Limits::default(),
+        setting.choice.accelerator.assumed_slowness(),
+    )
+    .boot;
     let ready = async {
         loop {
             match guest.next().await {
@@ -126,10 +141,13 @@ async fn boot(
         Err(reason) => {
             guest.end().await;
             let console = std::fs::read(dir.join("console.log")).unwrap_or_default();
-            let kept = std::env::temp_dir().join(format!("swapmig-console-{}.log", std::process::id()));
+            let kept =
+                std::env::temp_dir().join(format!("swapmig-console-{}.log", std::process::id()));
             let kept = camino::Utf8PathBuf::try_from(kept).map_err(Failure::host)?;
             write_whole(&kept, &console).map_err(Failure::host)?;
-            Err(Failure::Host(miette::miette!("The guest did not boot: {reason}. Its console is in {kept}.")))
+            Err(Failure::Host(miette::miette!(
+                "The guest did not boot: {reason}. Its console is in {kept}."
+            )))
         }
     }
 }

@@ -47,7 +47,9 @@ pub trait Guest: Send {
 #[derive(Debug, thiserror::Error)]
 pub enum GuestError {
     /// QEMU is not there or cannot be started.
-    #[error("QEMU ({program}) cannot be started: {source}. Install it: apt-get install qemu-system-x86.")]
+    #[error(
+        "QEMU ({program}) cannot be started: {source}. Install it: apt-get install qemu-system-x86."
+    )]
     Start {
         /// What was to be run.
         program: String,
@@ -55,7 +57,9 @@ pub enum GuestError {
         source: std::io::Error,
     },
     /// A file or a socket of the guest cannot be made.
-    #[error("The guest's {what} cannot be made: {source}. Look at free disk space and permissions of the run's folder.")]
+    #[error(
+        "The guest's {what} cannot be made: {source}. Look at free disk space and permissions of the run's folder."
+    )]
     Channel {
         /// Which one.
         what: &'static str,
@@ -63,9 +67,13 @@ pub enum GuestError {
         source: std::io::Error,
     },
     /// QEMU does not answer as it should.
-    #[error("QEMU's monitor failed: {0}. `qemu.log` beside the cell's result has QEMU's own words.")]
+    #[error(
+        "QEMU's monitor failed: {0}. `qemu.log` beside the cell's result has QEMU's own words."
+    )]
     Qmp(String),
     /// The job did not reach the guest.
-    #[error("The job could not be sent to the guest: {0}. The console log tells how the guest ended.")]
+    #[error(
+        "The job could not be sent to the guest: {0}. The console log tells how the guest ended."
+    )]
     Send(std::io::Error),
 }

@@ -21,13 +21,17 @@ pub struct ConsoleTail {
 impl ConsoleTail {
     /// Opens the file, which has to exist.
     pub fn open(path: &Utf8Path) -> io::Result<Self> {
-        Ok(Self { file: File::open(path)? })
+        Ok(Self {
+            file: File::open(path)?,
+        })
     }
 
     /// What was written since the last call, at most 256 KiB; empty when nothing was.
     pub fn read_new(&mut self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        (&mut self.file).take(CHUNK as u64).read_to_end(&mut bytes)?;
+        (&mut self.file)
+            .take(CHUNK as u64)
+            .read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 }

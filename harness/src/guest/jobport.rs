@@ -13,7 +13,9 @@ const SHOWN: usize = 200;
 /// The next line as a signal; [`None`] at the end of the channel.
 ///
 /// A line longer than [`protocol::LINE_MAX`] is skipped without being kept.
-pub async fn next_signal(reader: &mut (impl AsyncBufRead + Unpin)) -> std::io::Result<Option<Signal>> {
+pub async fn next_signal(
+    reader: &mut (impl AsyncBufRead + Unpin),
+) -> std::io::Result<Option<Signal>> {
     let mut line = Vec::new();
     let mut length = 0usize;
     loop {
@@ -43,7 +45,11 @@ pub async fn next_signal(reader: &mut (impl AsyncBufRead + Unpin)) -> std::io::R
 }
 
 fn garbage(line: &[u8], length: usize) -> Signal {
-    let cut = if length > line.len() { format!(" ({length} bytes in all)") } else { String::new() };
+    let cut = if length > line.len() {
+        format!(" ({length} bytes in all)")
+    } else {
+        String::new()
+    };
     Signal::Garbage(escape(line, SHOWN) + &cut)
 }
 
@@ -62,7 +68,9 @@ mod tests {
 
     #[tokio::test]
     async fn events_and_garbage_are_told_apart() {
-        let signals = all(b"{\"event\":\"verified\",\"pages\":3}\nhello \x1b[1m\n{\"event\":\"nonsense\"}\n").await;
+        let signals =
+            all(b"{\"event\":\"verified\",\"pages\":3}\nhello \x1b[1m\n{\"event\":\"nonsense\"}\n")
+                .await;
         assert_eq!(signals[0], Signal::Event(Event::Verified { pages: 3 }));
         assert_eq!(signals[1], Signal::Garbage("hello \\x1b[1m".into()));
         assert!(matches!(&signals[2], Signal::Garbage(g) if g.contains("nonsense")));
@@ -73,7 +81,11 @@ mod tests {
         let mut bytes = vec![b'x'; protocol::LINE_MAX * 3];
         bytes.extend_from_slice(b"\n{\"event\":\"verified\",\"pages\":1}\n");
         let signals = all(&bytes).await;
-        assert!(matches!(&signals[0], Signal::Garbage(g) if g.len() < 400), "{:?}", signals[0]);
+        assert!(
+            matches!(&signals[0], Signal::Garbage(g) if g.len() < 400),
+            "{:?}",
+            signals[0]
+        );
         assert_eq!(signals[1], Signal::Event(Event::Verified { pages: 1 }));
     }
 

@@ -33,7 +33,10 @@ impl Launcher {
         let mut command = Command::new(&self.swapmig);
         // Not in our group: Ctrl-C is ours to handle, and then the guests are ended in order.
         command.process_group(0);
-        command.arg(COMMAND).arg(getpid().as_raw_nonzero().to_string()).arg(program);
+        command
+            .arg(COMMAND)
+            .arg(getpid().as_raw_nonzero().to_string())
+            .arg(program);
         command
     }
 }

@@ -41,7 +41,10 @@ const DIAGNOSIS: [(&str, &str); 4] = [
     ("dmesg", "dmesg"),
     ("meminfo", "cat /proc/meminfo /proc/vmstat"),
     ("tasks", "ps -o pid,ppid,stat,vsz,args"),
-    ("stacks", "for p in /proc/[0-9]*; do echo \"== $p $(cat $p/comm)\"; cat $p/stack $p/wchan; done"),
+    (
+        "stacks",
+        "for p in /proc/[0-9]*; do echo \"== $p $(cat $p/comm)\"; cat $p/stack $p/wchan; done",
+    ),
 ];
 /// How much of an answer is kept.
 const DIAGNOSIS_MAX: usize = 1 << 20;
@@ -75,7 +78,10 @@ impl Channel {
     fn new(what: &'static str) -> Result<Self, GuestError> {
         let (ours, theirs) =
             StdUnixStream::pair().map_err(|source| GuestError::Channel { what, source })?;
-        Ok(Self { ours, theirs: theirs.into() })
+        Ok(Self {
+            ours,
+            theirs: theirs.into(),
+        })
     }
 }
 
@@ -102,7 +108,11 @@ impl QemuGuest {
         File::create(&console).map_err(|e| make("console", e))?;
         let tail = ConsoleTail::open(&console).map_err(|e| make("console", e))?;
         let words = spec.dir.join("qemu.log");
-        let (qmp, job, ssh) = (Channel::new("monitor")?, Channel::new("job channel")?, Channel::new("ssh channel")?);
+        let (qmp, job, ssh) = (
+            Channel::new("monitor")?,
+            Channel::new("job channel")?,
+            Channel::new("ssh channel")?,
+        );
         let swap = swap_disk(&spec.dir, spec.machine.swap_mib).map_err(|e| make("swap disk", e))?;
 
         let arguments = CommandLine {
@@ -127,11 +137,20 @@ impl QemuGuest {
         ];
         command
             .fd_mappings(
-                inherited.into_iter().map(|(parent_fd, child_fd)| FdMapping { parent_fd, child_fd }).collect(),
+                inherited
+                    .into_iter()
+                    .map(|(parent_fd, child_fd)| FdMapping {
+                        parent_fd,
+                        child_fd,
+                    })
+                    .collect(),
             )
             .map_err(|e| make("descriptors", std::io::Error::other(e)))?;
         let mut command = tokio::process::Command::from(command);
-        let start = |source| GuestError::Start { program: QEMU.into(), source };
+        let start = |source| GuestError::Start {
+            program: QEMU.into(),
+            source,
+        };
         let child = command.kill_on_drop(true).spawn().map_err(start)?;
         // The command holds our copies of QEMU's ends: with them open, no channel would ever end.
         drop(command);
@@ -144,7 +163,9 @@ impl QemuGuest {
         tasks.spawn(wait_for_exit(child, kill.clone(), words, exit_sender));
         tasks.spawn(follow_console(tail, exit, sender.clone(), gone_sender));
 
-        let (job_reader, job_writer) = into_tokio(job.ours).map_err(|e| make("job channel", e))?.into_split();
+        let (job_reader, job_writer) = into_tokio(job.ours)
+            .map_err(|e| make("job channel", e))?
+            .into_split();
         tasks.spawn(follow_job_port(job_reader, sender.clone()));
 
         let qmp = into_tokio(qmp.ours).map_err(|e| make("monitor", e))?;
@@ -155,7 +176,9 @@ impl QemuGuest {
         let (service, events) = tokio::time::timeout(spec.answer_within, negotiation)
             .await
             .map_err(|_| GuestError::Qmp(format!("no greeting within {:?}", spec.answer_within)))?
-            .map_err(|e| GuestError::Qmp(format!("{e}; {}", last_words(&spec.dir.join("qemu.log")))))?;
+            .map_err(|e| {
+                GuestError::Qmp(format!("{e}; {}", last_words(&spec.dir.join("qemu.log"))))
+            })?;
         tasks.spawn(follow_monitor(events, sender));
 
         Ok(Self {
@@ -178,8 +201,14 @@ impl QemuGuest {
 
     /// Registers of every virtual CPU, as QEMU's monitor prints them.
     async fn registers(&self) -> Option<String> {
-        let command = qmp::human_monitor_command { command_line: "info registers -a".into(), cpu_index: None };
-        tokio::time::timeout(self.answer_within, self.qmp.execute(command)).await.ok()?.ok()
+        let command = qmp::human_monitor_command {
+            command_line: "info registers -a".into(),
+            cpu_index: None,
+        };
+        tokio::time::timeout(self.answer_within, self.qmp.execute(command))
+            .await
+            .ok()?
+            .ok()
     }
 }
 
@@ -205,13 +234,19 @@ impl Guest for QemuGuest {
         if let Some(registers) = self.registers().await {
             files.push(("registers".to_owned(), registers.into_bytes()));
         }
-        let Ok((stream, keys)) = self.ssh() else { return files };
+        let Ok((stream, keys)) = self.ssh() else {
+            return files;
+        };
         let within = self.answer_within;
         let asked = tokio::task::spawn_blocking(move || {
             let mut answers = Vec::new();
-            let Ok(session) = ssh::connect(stream, &keys, within) else { return answers };
+            let Ok(session) = ssh::connect(stream, &keys, within) else {
+                return answers;
+            };
             for (name, command) in DIAGNOSIS {
-                let Ok(output) = ssh::run(&session, command, DIAGNOSIS_MAX) else { break };
+                let Ok(output) = ssh::run(&session, command, DIAGNOSIS_MAX) else {
+                    break;
+                };
                 answers.push((name.to_owned(), output.stdout));
             }
             answers

@@ -85,7 +85,10 @@ pub fn run(session: &Session, command: &str, limit: usize) -> Result<Output, Ssh
     }
     channel.close().map_err(step("the end of a command"))?;
     channel.wait_close().map_err(step("the end of a command"))?;
-    Ok(Output { stdout, status: channel.exit_status().map_err(step("an exit status"))? })
+    Ok(Output {
+        stdout,
+        status: channel.exit_status().map_err(step("an exit status"))?,
+    })
 }
 
 /// Puts the terminal back as it was, also when a panic unwinds.
@@ -117,7 +120,9 @@ pub fn shell(session: &Session, stream: &UnixStream) -> Result<i32, SshError> {
     let size = tcgetwinsize(&stdin).map_err(std::io::Error::from)?;
     let mut channel = session.channel_session().map_err(step("a channel"))?;
     let dimensions = Some((u32::from(size.ws_col), u32::from(size.ws_row), 0, 0));
-    channel.request_pty("xterm", None, dimensions).map_err(step("a terminal"))?;
+    channel
+        .request_pty("xterm", None, dimensions)
+        .map_err(step("a terminal"))?;
     channel.shell().map_err(step("a shell"))?;
 
     let terminal = RawTerminal::enter()?;
@@ -148,7 +153,10 @@ pub fn shell(session: &Session, stream: &UnixStream) -> Result<i32, SshError> {
             ready.push(PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::IN));
         }
         // Woken now and then: libssh2 may hold bytes that the socket no longer shows.
-        let nap = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+        let nap = Timespec {
+            tv_sec: 0,
+            tv_nsec: 50_000_000,
+        };
         poll(&mut ready, Some(&nap)).map_err(std::io::Error::from)?;
         if ready.get(1).is_some_and(|fd| !fd.revents().is_empty()) {
             let n = rustix::io::read(&stdin, &mut buffer).map_err(std::io::Error::from)?;
@@ -165,13 +173,22 @@ pub fn shell(session: &Session, stream: &UnixStream) -> Result<i32, SshError> {
 /// Copies a file of the guest into the current folder, under its last name;
 /// an existing file of that name is left alone and an error.
 pub fn fetch(session: &Session, path: &str, limit: usize) -> Result<(), SshError> {
-    let name = path.rsplit('/').next().filter(|name| !name.is_empty() && *name != "..");
+    let name = path
+        .rsplit('/')
+        .next()
+        .filter(|name| !name.is_empty() && *name != "..");
     let Some(name) = name else {
-        return Err(std::io::Error::other(format!("`{path}` does not name a file of the guest")).into());
+        return Err(
+            std::io::Error::other(format!("`{path}` does not name a file of the guest")).into(),
+        );
     };
     let output = run(session, &format!("cat -- {}", quoted(path)), limit)?;
     if output.status != 0 {
-        let why = if output.stdout.len() >= limit { "is too large" } else { "cannot be read" };
+        let why = if output.stdout.len() >= limit {
+            "is too large"
+        } else {
+            "cannot be read"
+        };
         return Err(std::io::Error::other(format!("the guest's file `{path}` {why}")).into());
     }
     std::fs::File::create_new(name)?.write_all(&output.stdout)?;

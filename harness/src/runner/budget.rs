@@ -22,7 +22,8 @@ impl Budget {
     /// Limits for a guest that is `slowness` times slower than one that boots in a second.
     pub fn scaled(limits: &Limits, slowness: f64) -> Self {
         // A plan's limits are finite and positive; the cap keeps their product so too.
-        let scale = |seconds: f64| Duration::from_secs_f64((seconds * slowness).min(7.0 * 86_400.0));
+        let scale =
+            |seconds: f64| Duration::from_secs_f64((seconds * slowness).min(7.0 * 86_400.0));
         Self {
             boot: scale(limits.boot),
             workload: scale(limits.workload),
@@ -39,7 +40,12 @@ impl Budget {
     /// Limits after the boot: by the plan's slowness, or by the boot's length.
     /// A fast boot never makes them shorter than the plan's own.
     pub fn measured(limits: &Limits, boot: Duration) -> Self {
-        Self::scaled(limits, limits.slowness.unwrap_or_else(|| boot.as_secs_f64().max(1.0)))
+        Self::scaled(
+            limits,
+            limits
+                .slowness
+                .unwrap_or_else(|| boot.as_secs_f64().max(1.0)),
+        )
     }
 }
 
@@ -51,13 +57,22 @@ mod tests {
     fn a_slow_boot_stretches_the_limits() {
         let limits = Limits::default();
         let budget = Budget::measured(&limits, Duration::from_secs(6));
-        assert_eq!(budget.workload, Duration::from_secs_f64(limits.workload * 6.0));
+        assert_eq!(
+            budget.workload,
+            Duration::from_secs_f64(limits.workload * 6.0)
+        );
     }
 
     #[test]
     fn a_given_slowness_wins() {
-        let limits = Limits { slowness: Some(2.0), ..Limits::default() };
+        let limits = Limits {
+            slowness: Some(2.0),
+            ..Limits::default()
+        };
         assert_eq!(Budget::assumed(&limits, 8.0), Budget::scaled(&limits, 2.0));
-        assert_eq!(Budget::measured(&limits, Duration::from_secs(60)), Budget::scaled(&limits, 2.0));
+        assert_eq!(
+            Budget::measured(&limits, Duration::from_secs(60)),
+            Budget::scaled(&limits, 2.0)
+        );
     }
 }

@@ -78,7 +78,12 @@ fn changed(
 ) -> BTreeMap<String, (u64, u64)> {
     after
         .iter()
-        .map(|(name, &after)| (name.clone(), (before.get(name).copied().unwrap_or(0), after)))
+        .map(|(name, &after)| {
+            (
+                name.clone(),
+                (before.get(name).copied().unwrap_or(0), after),
+            )
+        })
         .filter(|(_, (before, after))| before != after)
         .collect()
 }

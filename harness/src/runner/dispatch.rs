@@ -71,7 +71,9 @@ pub enum RunError {
     #[error(transparent)]
     Probes(#[from] crate::probes::Error),
     /// A part of the harness failed.
-    #[error("A part of swapmig failed: {0}. This is a defect of swapmig; please report it with the run's folder.")]
+    #[error(
+        "A part of swapmig failed: {0}. This is a defect of swapmig; please report it with the run's folder."
+    )]
     Defect(#[from] tokio::task::JoinError),
 }
 
@@ -91,11 +93,17 @@ impl Events {
     }
 
     fn cell(&self, cell: &CellId, what: CellEvent) {
-        self.send(Event::Cell { cell: cell.clone(), what });
+        self.send(Event::Cell {
+            cell: cell.clone(),
+            what,
+        });
     }
 
     fn kernel(&self, name: &str, what: KernelEvent) {
-        self.send(Event::Kernel { name: name.into(), what });
+        self.send(Event::Kernel {
+            name: name.into(),
+            what,
+        });
     }
 }
 
@@ -111,7 +119,10 @@ pub async fn run(
 ) -> Result<(), RunError> {
     let (sender, mut receiver) = mpsc::unbounded_channel();
     let events = Events(sender);
-    events.send(Event::RunStarted { dir: dir.path().into(), record: Box::new(record) });
+    events.send(Event::RunStarted {
+        dir: dir.path().into(),
+        record: Box::new(record),
+    });
     let work = tokio::spawn(work(context, plan, dir, events, stop.clone()));
     let mut broken: Result<(), SinkError> = Ok(());
     while let Some(event) = receiver.recv().await {
@@ -135,7 +146,9 @@ async fn work(
     stop: CancellationToken,
 ) -> Result<(), RunError> {
     let result = cells(&context, plan, &dir, &events, &stop).await;
-    events.send(Event::RunFinished { stopped: stop.is_cancelled() || result.is_err() });
+    events.send(Event::RunFinished {
+        stopped: stop.is_cancelled() || result.is_err(),
+    });
     result
 }
 
@@ -146,8 +159,12 @@ async fn cells(
     events: &Events,
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
-    let missing: Vec<PlannedCell> =
-        plan.cells.iter().filter(|cell| !dir.is_finished(&cell.id)).cloned().collect();
+    let missing: Vec<PlannedCell> = plan
+        .cells
+        .iter()
+        .filter(|cell| !dir.is_finished(&cell.id))
+        .cloned()
+        .collect();
     let kernels = kernels(context, &missing, events, stop).await?;
     if stop.is_cancelled() {
         return Ok(());
@@ -170,7 +187,9 @@ async fn cells(
     let mut running = JoinSet::new();
     for cell in missing {
         let name = kernel_name(&cell.id);
-        let Some((ready, variant)) = kernels.get(&name) else { continue };
+        let Some((ready, variant)) = kernels.get(&name) else {
+            continue;
+        };
         let runner = CellRunner {
             context: context.clone(),
             plan: plan.clone(),
@@ -187,7 +206,11 @@ async fn cells(
         running.spawn(async move {
             // The semaphore is never closed.
             let _slot = slots.acquire_owned().await;
-            if runner.stop.is_cancelled() { Ok(()) } else { runner.run().await }
+            if runner.stop.is_cancelled() {
+                Ok(())
+            } else {
+                runner.run().await
+            }
         });
     }
     let mut result = Ok(());
@@ -278,7 +301,10 @@ async fn kernel(
             .ensure(&line, &variant, &build_cancel, &progress)
             .map_err(|e| unavailable(&e))?;
         let armed = Armed::new(table, &Vmlinux::new(&kernel.vmlinux)).map_err(|e| {
-            KernelRecord::Unavailable { reason: e.to_string(), does_not_apply: false }
+            KernelRecord::Unavailable {
+                reason: e.to_string(),
+                does_not_apply: false,
+            }
         })?;
         Ok((kernel, armed))
     });
@@ -293,13 +319,18 @@ async fn kernel(
 
 /// The record of a kernel that is not to be had.
 pub fn unavailable(error: &KernelError) -> KernelRecord {
-    KernelRecord::Unavailable { reason: error.to_string(), does_not_apply: error.is_does_not_apply() }
+    KernelRecord::Unavailable {
+        reason: error.to_string(),
+        does_not_apply: error.is_does_not_apply(),
+    }
 }
 
 /// What a build tells, as an event of a run.
 pub fn progress_event(progress: BuildProgress) -> KernelEvent {
     let (what, done, total) = match progress {
-        BuildProgress::Waiting { line } => (format!("waiting for another build of {line}"), 0, None),
+        BuildProgress::Waiting { line } => {
+            (format!("waiting for another build of {line}"), 0, None)
+        }
         BuildProgress::Unpacking { source } => (format!("unpacking {source}"), 0, None),
         BuildProgress::Patching => ("patching".into(), 0, None),
         BuildProgress::Configuring => ("configuring".into(), 0, None),
@@ -330,15 +361,27 @@ impl CellRunner {
         let job = self.job();
         crate::run_dir::write_json(&dir.join("job.json"), &job)?;
         self.events.cell(&id, CellEvent::Started);
-        let Some(outcome) = self.drive(&dir, &job).await else { return Ok(()) };
+        let Some(outcome) = self.drive(&dir, &job).await else {
+            return Ok(());
+        };
         for (name, content) in &outcome.diagnosis {
             crate::run_dir::write_whole(&dir.join(format!("diagnosis-{name}.txt")), content)?;
         }
         let events = self.events.clone();
         // Parsing and symbolizing take a while; other guests are being listened to meanwhile.
         let record = tokio::task::spawn_blocking(move || {
-            let symbolizer = outcome.observation.started.then(|| self.symbolizer()).flatten();
-            cell::result(&self.cell, self.expected, outcome.observation, &self.ready.armed, symbolizer.as_ref())
+            let symbolizer = outcome
+                .observation
+                .started
+                .then(|| self.symbolizer())
+                .flatten();
+            cell::result(
+                &self.cell,
+                self.expected,
+                outcome.observation,
+                &self.ready.armed,
+                symbolizer.as_ref(),
+            )
         })
         .await?;
         events.cell(&id, CellEvent::Finished(Box::new(record)));
@@ -386,7 +429,11 @@ impl CellRunner {
         };
         let id = &self.cell.id;
         let mut emit = |event| self.events.cell(id, event);
-        let task = Task { job, limits: &self.plan.limits, assumed_slowness: assumed };
+        let task = Task {
+            job,
+            limits: &self.plan.limits,
+            assumed_slowness: assumed,
+        };
         let outcome = tokio::select! {
             outcome = executor::execute(&mut guest, &task, &mut emit) => Some(outcome),
             () = self.stop.cancelled() => None,
@@ -398,7 +445,10 @@ impl CellRunner {
 
 fn failed(reason: String) -> Outcome {
     Outcome {
-        observation: Observation { ended: Ended::HarnessFailed { reason }, ..Observation::default() },
+        observation: Observation {
+            ended: Ended::HarnessFailed { reason },
+            ..Observation::default()
+        },
         diagnosis: Vec::new(),
     }
 }

@@ -19,7 +19,7 @@ pub const CONSOLE_MAX: usize = 16 << 20;
 /// How often a console that grows is searched for a trace.
 const TRACE_EVERY: Duration = Duration::from_millis(200);
 /// A drain is prolonged while the console grows, up to this many times its length.
-const DRAIN_STRETCH: u32 = 5;
+const DRAIN_STRETCH: u32 = 3;
 
 /// What one guest is put through.
 #[derive(Debug, Clone)]
@@ -59,6 +59,7 @@ pub async fn execute<G: Guest>(
         drain_since: started,
         drain_until: started,
         found: false,
+        incapable: None,
         reset: false,
         exited: false,
         searched: 0,
@@ -88,7 +89,10 @@ pub async fn execute<G: Guest>(
     let mut seen = cell.seen;
     seen.ended = ended;
     seen.timing.total_ms = millis(started.elapsed());
-    Outcome { observation: seen, diagnosis }
+    Outcome {
+        observation: seen,
+        diagnosis,
+    }
 }
 
 struct Cell<'t, 'e> {
@@ -104,6 +108,8 @@ struct Cell<'t, 'e> {
     drain_until: Instant,
     /// Whether a finding was made: it decides how the cell ended.
     found: bool,
+    /// Why the workload could not do its job, where it said so.
+    incapable: Option<String>,
     reset: bool,
     /// Whether QEMU is gone already.
     exited: bool,
@@ -122,7 +128,12 @@ impl Cell<'_, '_> {
         let limit = match self.phase {
             Phase::Booting => self.began + self.budget.boot,
             Phase::Running => self.workload_began.unwrap_or(self.heard) + self.budget.workload,
-            Phase::Draining => return self.search_at.unwrap_or(self.drain_until).min(self.drain_until),
+            Phase::Draining => {
+                return self
+                    .search_at
+                    .unwrap_or(self.drain_until)
+                    .min(self.drain_until);
+            }
         };
         let silence = self.heard + self.budget.silence;
         let search = self.search_at.unwrap_or(limit);
@@ -141,12 +152,17 @@ impl Cell<'_, '_> {
                 reason: format!("it was not ready after {}", seconds(self.budget.boot)),
             }),
             Phase::Booting => Some(Ended::BootFailed {
-                reason: format!("it was silent for {} before it was ready", seconds(self.budget.silence)),
+                reason: format!(
+                    "it was silent for {} before it was ready",
+                    seconds(self.budget.silence)
+                ),
             }),
-            Phase::Running if now >= self.heard + self.budget.silence => {
-                Some(Ended::Silent { seconds: self.budget.silence.as_secs() })
-            }
-            Phase::Running => Some(Ended::TimedOut { seconds: self.budget.workload.as_secs() }),
+            Phase::Running if now >= self.heard + self.budget.silence => Some(Ended::Silent {
+                seconds: self.budget.silence.as_secs(),
+            }),
+            Phase::Running => Some(Ended::TimedOut {
+                seconds: self.budget.workload.as_secs(),
+            }),
         }
     }
 
@@ -158,7 +174,9 @@ impl Cell<'_, '_> {
                 self.on_ready(guest, version).await
             }
             Signal::Event(event) => self.on_event(event),
-            Signal::Garbage(line) => Some(Ended::Garbage { reason: format!("it sent a line that is no event: {line}") }),
+            Signal::Garbage(line) => Some(Ended::Garbage {
+                reason: format!("it sent a line that is no event: {line}"),
+            }),
             Signal::Reset => {
                 self.reset = true;
                 None
@@ -172,10 +190,14 @@ impl Cell<'_, '_> {
 
     fn on_console(&mut self, bytes: &[u8]) -> Option<Ended> {
         let room = CONSOLE_MAX.saturating_sub(self.seen.console.len());
-        self.seen.console.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.seen
+            .console
+            .extend_from_slice(&bytes[..bytes.len().min(room)]);
         if bytes.len() > room {
             self.search();
-            return Some(Ended::Garbage { reason: format!("its console printed more than {} MiB", CONSOLE_MAX >> 20) });
+            return Some(Ended::Garbage {
+                reason: format!("its console printed more than {} MiB", CONSOLE_MAX >> 20),
+            });
         }
         let now = Instant::now();
         self.search_at.get_or_insert(now + TRACE_EVERY);
@@ -189,7 +211,10 @@ impl Cell<'_, '_> {
     async fn on_ready<G: Guest>(&mut self, guest: &mut G, version: u32) -> Option<Ended> {
         if version != protocol::VERSION {
             return Some(Ended::BootFailed {
-                reason: format!("its init speaks protocol {version}, the harness {}", protocol::VERSION),
+                reason: format!(
+                    "its init speaks protocol {version}, the harness {}",
+                    protocol::VERSION
+                ),
             });
         }
         let boot = self.began.elapsed();
@@ -197,16 +222,33 @@ impl Cell<'_, '_> {
         self.budget = Budget::measured(self.task.limits, boot);
         self.enter(Phase::Running);
         if let Err(error) = guest.send_job(self.task.job).await {
-            return Some(Ended::QemuDied { reason: error.to_string() });
+            return Some(Ended::QemuDied {
+                reason: error.to_string(),
+            });
         }
         None
     }
 
     fn on_event(&mut self, event: Event) -> Option<Ended> {
-        (self.emit)(CellEvent::Guest { at_ms: millis(self.began.elapsed()), event: event.clone() });
-        let early = !self.seen.started && !matches!(event, Event::Started { .. } | Event::ProbesRefused { .. } | Event::Snapshot { .. } | Event::Incapable { .. });
+        (self.emit)(CellEvent::Guest {
+            at_ms: millis(self.began.elapsed()),
+            event: event.clone(),
+        });
+        let early = !self.seen.started
+            && !matches!(
+                event,
+                Event::Started { .. }
+                    | Event::ProbesRefused { .. }
+                    | Event::Snapshot { .. }
+                    | Event::Incapable { .. }
+            );
         if early || matches!(event, Event::Ready { .. }) {
-            return Some(Ended::Garbage { reason: format!("it sent an event out of turn: {event:?}").chars().take(300).collect() });
+            return Some(Ended::Garbage {
+                reason: format!("it sent an event out of turn: {event:?}")
+                    .chars()
+                    .take(300)
+                    .collect(),
+            });
         }
         match event {
             Event::Ready { .. } => {}
@@ -215,25 +257,49 @@ impl Cell<'_, '_> {
                 self.workload_began.get_or_insert_with(Instant::now);
             }
             Event::ProbesRefused { refused } => self.seen.refused_probes = refused,
-            Event::Snapshot { when, vmstat, buddyinfo, swaps } => {
-                self.seen.add_snapshot(when, Snapshot { vmstat, buddyinfo, swaps });
+            Event::Snapshot {
+                when,
+                vmstat,
+                buddyinfo,
+                swaps,
+            } => {
+                self.seen.add_snapshot(
+                    when,
+                    Snapshot {
+                        vmstat,
+                        buddyinfo,
+                        swaps,
+                    },
+                );
             }
             Event::Round { .. } => {}
-            Event::Sample { at_ms, probes, vmstat } => {
-                self.seen.add_sample(RawSample { at_ms, probes, vmstat });
+            Event::Sample {
+                at_ms,
+                probes,
+                vmstat,
+            } => {
+                self.seen.add_sample(RawSample {
+                    at_ms,
+                    probes,
+                    vmstat,
+                });
             }
-            Event::Verified { pages } => self.seen.verified = self.seen.verified.saturating_add(pages),
+            Event::Verified { pages } => {
+                self.seen.verified = self.seen.verified.saturating_add(pages)
+            }
             Event::Mismatch(mismatch) => {
                 let title = super::findings::mismatch_title(&mismatch);
                 self.seen.add_mismatch(mismatch);
                 self.find(title);
             }
-            Event::Incapable { reason } => return Some(Ended::Incapable { reason: bounded(&reason) }),
+            Event::Incapable { reason } => {
+                // Why may still be on its way on the console: the kernel kills whom it strikes.
+                self.incapable.get_or_insert(bounded(&reason));
+                self.drain_once();
+            }
             Event::Done { elapsed_ms } => {
                 self.seen.timing.workload_ms = Some(elapsed_ms);
-                if self.phase == Phase::Running {
-                    self.drain();
-                }
+                self.drain_once();
             }
         }
         None
@@ -241,14 +307,16 @@ impl Cell<'_, '_> {
 
     fn on_exit(&mut self, reason: String) -> Ended {
         self.search();
-        let panicked = trace::parse(&self.seen.console).into_iter().find(|report| report.panicked);
+        let panicked = trace::parse(&self.seen.console)
+            .into_iter()
+            .find(|report| report.panicked);
         match (self.phase, panicked) {
-            (Phase::Booting, Some(report)) => {
-                Ended::BootFailed { reason: format!("the kernel panicked: {}", report.title) }
-            }
-            (Phase::Booting, None) if self.reset => {
-                Ended::BootFailed { reason: "the guest reset the machine without a word of panic".into() }
-            }
+            (Phase::Booting, Some(report)) => Ended::BootFailed {
+                reason: format!("the kernel panicked: {}", report.title),
+            },
+            (Phase::Booting, None) if self.reset => Ended::BootFailed {
+                reason: "the guest reset the machine without a word of panic".into(),
+            },
             (_, Some(_)) => Ended::Panicked,
             (_, None) if self.reset => Ended::Rebooted,
             (_, None) => Ended::QemuDied { reason },
@@ -281,6 +349,12 @@ impl Cell<'_, '_> {
         }
     }
 
+    fn drain_once(&mut self) {
+        if self.phase == Phase::Running {
+            self.drain();
+        }
+    }
+
     fn drain(&mut self) {
         self.enter(Phase::Draining);
         self.drain_since = Instant::now();
@@ -288,7 +362,11 @@ impl Cell<'_, '_> {
     }
 
     fn end_of_drain(&mut self) -> Ended {
-        if self.found { Ended::StoppedAfterFinding } else { Ended::Done }
+        match self.incapable.take() {
+            _ if self.found => Ended::StoppedAfterFinding,
+            Some(reason) => Ended::Incapable { reason },
+            None => Ended::Done,
+        }
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -315,8 +393,16 @@ impl Cell<'_, '_> {
                         return ended;
                     }
                 }
-                Signal::Event(Event::Sample { at_ms, probes, vmstat }) => {
-                    self.seen.add_sample(RawSample { at_ms, probes, vmstat });
+                Signal::Event(Event::Sample {
+                    at_ms,
+                    probes,
+                    vmstat,
+                }) => {
+                    self.seen.add_sample(RawSample {
+                        at_ms,
+                        probes,
+                        vmstat,
+                    });
                 }
                 Signal::Event(_) | Signal::Garbage(_) | Signal::Reset => {}
                 Signal::Exited { .. } => return ended,

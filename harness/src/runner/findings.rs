@@ -43,14 +43,16 @@ pub fn traces(seen: &Observation, workload: &str, symbolizer: Option<&Symbolizer
             trace_finding(report, at_ms, symbolizer)
         })
         .collect();
-    Traces { boot: trace::parse(boot).into_iter().map(|report| report.title).collect(), workload: findings }
+    Traces {
+        boot: trace::parse(boot)
+            .into_iter()
+            .map(|report| report.title)
+            .collect(),
+        workload: findings,
+    }
 }
 
-fn trace_finding(
-    report: &Report,
-    at_ms: Option<u64>,
-    symbolizer: Option<&Symbolizer>,
-) -> Finding {
+fn trace_finding(report: &Report, at_ms: Option<u64>, symbolizer: Option<&Symbolizer>) -> Finding {
     Finding {
         kind: FindingKind::Trace,
         title: report.title.clone(),
@@ -66,15 +68,25 @@ fn trace_finding(
 /// A corrupt page's title: the same for every page that was lost in the same way.
 pub fn mismatch_title(mismatch: &Mismatch) -> String {
     let clean = |text: &str| -> String {
-        text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == ' ').take(40).collect()
+        text.chars()
+            .filter(|c| c.is_ascii_alphanumeric() || *c == ' ')
+            .take(40)
+            .collect()
     };
-    format!("corruption: {} page lost its content {}", clean(&mismatch.area), clean(&mismatch.step))
+    format!(
+        "corruption: {} page lost its content {}",
+        clean(&mismatch.area),
+        clean(&mismatch.step)
+    )
 }
 
 /// The corrupt pages as one finding.
 pub fn corruption(seen: &Observation) -> Option<Finding> {
     let first = seen.mismatches.first()?;
-    let mut text = format!("{} page(s) did not hold what was written to them.\n", seen.mismatch_count);
+    let mut text = format!(
+        "{} page(s) did not hold what was written to them.\n",
+        seen.mismatch_count
+    );
     for wrong in seen.mismatches.iter().take(MISMATCHES_SHOWN) {
         text.push_str(&format!(
             "page {} byte {}: expected {:#018x}, found {:#018x}\n",
@@ -116,7 +128,10 @@ pub fn refusals(
             alt_titles: Vec::new(),
             at_ms: None,
             corrupted: None,
-            text: format!("Migration was tried {} times on class {class} and never succeeded.\n", counts.attempted),
+            text: format!(
+                "Migration was tried {} times on class {class} and never succeeded.\n",
+                counts.attempted
+            ),
             task: None,
             stacks: Vec::new(),
         })
@@ -160,7 +175,14 @@ mod tests {
 
     #[test]
     fn a_workload_that_did_not_end_refuses_nothing() {
-        assert!(refusals(&Ended::TimedOut { seconds: 1 }, &counts(5000, 0), &wanted(1)).is_empty());
+        assert!(
+            refusals(
+                &Ended::TimedOut { seconds: 1 },
+                &counts(5000, 0),
+                &wanted(1)
+            )
+            .is_empty()
+        );
     }
 
     #[test]

@@ -63,7 +63,9 @@ pub struct Observation {
 impl Default for Observation {
     fn default() -> Self {
         Self {
-            ended: Ended::HarnessFailed { reason: "The cell was not run to its end.".into() },
+            ended: Ended::HarnessFailed {
+                reason: "The cell was not run to its end.".into(),
+            },
             console: Vec::new(),
             started: false,
             samples: Vec::new(),
@@ -106,7 +108,10 @@ impl Observation {
 
     /// Hits by probe, at the end.
     pub fn final_probes(&self) -> BTreeMap<String, u64> {
-        self.samples.last().map(|sample| sample.probes.clone()).unwrap_or_default()
+        self.samples
+            .last()
+            .map(|sample| sample.probes.clone())
+            .unwrap_or_default()
     }
 }
 
@@ -114,5 +119,8 @@ impl Observation {
 /// init writes into the kernel's log at that moment.
 pub fn workload_offset(console: &[u8], workload: &str) -> Option<usize> {
     let marker = format!("swapmig: workload {workload} begins");
-    console.windows(marker.len()).position(|window| window == marker.as_bytes()).map(|at| at + marker.len())
+    console
+        .windows(marker.len())
+        .position(|window| window == marker.as_bytes())
+        .map(|at| at + marker.len())
 }

@@ -43,15 +43,22 @@ pub struct Judgement {
 /// Judges a cell.
 pub fn judge(evidence: &Evidence<'_>) -> Judgement {
     let (status, reasons) = status(evidence);
-    Judgement { status, as_expected: as_expected(evidence, status), reasons }
+    Judgement {
+        status,
+        as_expected: as_expected(evidence, status),
+        reasons,
+    }
 }
 
 fn status(evidence: &Evidence<'_>) -> (Status, Vec<String>) {
     if !evidence.boot_traces.is_empty() && !matches!(evidence.ended, Ended::BootFailed { .. }) {
-        return (Status::Error, vec![format!(
-            "The kernel printed a trace before the workload began, so nothing can be said of migration: {}.",
-            evidence.boot_traces.join("; ")
-        )]);
+        return (
+            Status::Error,
+            vec![format!(
+                "The kernel printed a trace before the workload began, so nothing can be said of migration: {}.",
+                evidence.boot_traces.join("; ")
+            )],
+        );
     }
     // What the kernel printed or lost during the workload stands, however the guest ended afterwards.
     if evidence.started
@@ -60,7 +67,10 @@ fn status(evidence: &Evidence<'_>) -> (Status, Vec<String>) {
         let mut reasons = vec![format!("{}.", first.title)];
         match evidence.findings.len() {
             1 => {}
-            n => reasons.push(format!("{} further finding(s) followed; they may be its consequences.", n - 1)),
+            n => reasons.push(format!(
+                "{} further finding(s) followed; they may be its consequences.",
+                n - 1
+            )),
         }
         return (Status::Fail, reasons);
     }
@@ -74,7 +84,9 @@ fn without_finding(evidence: &Evidence<'_>) -> (Status, Vec<String>) {
     let mut missing = Vec::new();
     for (class, &wanted) in evidence.at_least {
         match evidence.classes.get(class) {
-            None => missing.push(format!("Migrations of class {class} could not be counted in this kernel.")),
+            None => missing.push(format!(
+                "Migrations of class {class} could not be counted in this kernel."
+            )),
             Some(counts) if counts.moved < wanted => missing.push(format!(
                 "Class {class} ({}) migrated {} times, and the plan asks for {wanted}.",
                 class.describe(),
@@ -95,17 +107,26 @@ fn without_finding(evidence: &Evidence<'_>) -> (Status, Vec<String>) {
         .filter(|(_, counts)| counts.moved > 0)
         .map(|(class, counts)| format!("{class} {} times", counts.moved))
         .collect();
-    let migrated = if counted.is_empty() { "nothing was counted".into() } else { counted.join(", ") };
-    (Status::Pass, vec![format!(
-        "No trace, {} pages verified, migrated: {migrated}.",
-        evidence.verified
-    )])
+    let migrated = if counted.is_empty() {
+        "nothing was counted".into()
+    } else {
+        counted.join(", ")
+    };
+    (
+        Status::Pass,
+        vec![format!(
+            "No trace, {} pages verified, migrated: {migrated}.",
+            evidence.verified
+        )],
+    )
 }
 
 fn broken(ended: &Ended) -> String {
     match ended {
         Ended::Done => "The workload ended.".into(),
-        Ended::StoppedAfterFinding => "The guest was stopped after a finding that its console no longer shows.".into(),
+        Ended::StoppedAfterFinding => {
+            "The guest was stopped after a finding that its console no longer shows.".into()
+        }
         Ended::Incapable { reason } => format!("The workload could not do its job: {reason}."),
         Ended::Silent { seconds } => format!(
             "The guest fell silent for {seconds} s, and no detector of its kernel said why; the host may be to blame."
@@ -129,14 +150,17 @@ fn as_expected(evidence: &Evidence<'_>, status: Status) -> bool {
         Expected::Titles { titles } => {
             status == Status::Fail
                 && first.is_some_and(|finding| {
-                    finding.kind != FindingKind::Refused && titles.iter().any(|title| matches_whole(title, finding))
+                    finding.kind != FindingKind::Refused
+                        && titles.iter().any(|title| matches_whole(title, finding))
                 })
         }
         Expected::Refused { classes } => {
             status == Status::Fail
                 && first.is_some_and(|finding| {
                     finding.kind == FindingKind::Refused
-                        && classes.iter().any(|&class| finding.title == refusal_title(class))
+                        && classes
+                            .iter()
+                            .any(|&class| finding.title == refusal_title(class))
                 })
         }
     }
@@ -145,8 +169,12 @@ fn as_expected(evidence: &Evidence<'_>, status: Status) -> bool {
 fn matches_whole(title: &str, finding: &Finding) -> bool {
     // The catalogue refuses a title that is no regular expression; a record of
     // another origin that holds one matches nothing.
-    let Ok(regex) = Regex::new(&format!("^(?:{title})$")) else { return false };
-    std::iter::once(&finding.title).chain(&finding.alt_titles).any(|known| regex.is_match(known))
+    let Ok(regex) = Regex::new(&format!("^(?:{title})$")) else {
+        return false;
+    };
+    std::iter::once(&finding.title)
+        .chain(&finding.alt_titles)
+        .any(|known| regex.is_match(known))
 }
 
 #[cfg(test)]
@@ -186,7 +214,13 @@ mod tests {
                 started: true,
                 findings: Vec::new(),
                 boot: Vec::new(),
-                classes: BTreeMap::from([(Class::U4, ClassCounts { attempted: 2000, moved: 1500 })]),
+                classes: BTreeMap::from([(
+                    Class::U4,
+                    ClassCounts {
+                        attempted: 2000,
+                        moved: 1500,
+                    },
+                )]),
                 at_least: BTreeMap::from([(Class::U4, 1000)]),
                 verified: 4096,
                 expected: Expected::Clean,
@@ -216,25 +250,42 @@ mod tests {
         let judged = Case::clean().judge();
         assert_eq!(judged.status, Status::Pass);
         assert!(judged.as_expected);
-        assert!(judged.reasons[0].contains("U4 1500 times"), "{:?}", judged.reasons);
+        assert!(
+            judged.reasons[0].contains("U4 1500 times"),
+            "{:?}",
+            judged.reasons
+        );
     }
 
     #[test]
     fn too_few_migrations_are_inconclusive() {
-        let case = Case { at_least: BTreeMap::from([(Class::U4, 1501)]), ..Case::clean() };
+        let case = Case {
+            at_least: BTreeMap::from([(Class::U4, 1501)]),
+            ..Case::clean()
+        };
         assert_eq!(case.status(), Status::Inconclusive);
         assert!(!case.judge().as_expected);
     }
 
     #[test]
     fn a_class_without_a_count_is_inconclusive() {
-        let case = Case { classes: BTreeMap::new(), ..Case::clean() };
+        let case = Case {
+            classes: BTreeMap::new(),
+            ..Case::clean()
+        };
         assert_eq!(case.status(), Status::Inconclusive);
     }
 
     #[test]
     fn nothing_verified_is_inconclusive() {
-        assert_eq!(Case { verified: 0, ..Case::clean() }.status(), Status::Inconclusive);
+        assert_eq!(
+            Case {
+                verified: 0,
+                ..Case::clean()
+            }
+            .status(),
+            Status::Inconclusive
+        );
     }
 
     #[test]
@@ -243,13 +294,24 @@ mod tests {
             Ended::Done,
             Ended::StoppedAfterFinding,
             Ended::Panicked,
-            Ended::QemuDied { reason: String::new() },
-            Ended::Garbage { reason: String::new() },
+            Ended::QemuDied {
+                reason: String::new(),
+            },
+            Ended::Garbage {
+                reason: String::new(),
+            },
             Ended::Silent { seconds: 9 },
         ] {
-            let case = Case { ended, findings: vec![finding(FindingKind::Trace, KASAN)], ..Case::clean() };
+            let case = Case {
+                ended,
+                findings: vec![finding(FindingKind::Trace, KASAN)],
+                ..Case::clean()
+            };
             assert_eq!(case.status(), Status::Fail, "{:?}", case.ended);
-            assert!(!case.judge().as_expected, "a finding on a variant that should be clean");
+            assert!(
+                !case.judge().as_expected,
+                "a finding on a variant that should be clean"
+            );
         }
     }
 
@@ -257,24 +319,40 @@ mod tests {
     fn whatever_broke_without_a_trace_is_never_pass_or_fail() {
         for ended in [
             Ended::StoppedAfterFinding,
-            Ended::Incapable { reason: String::new() },
+            Ended::Incapable {
+                reason: String::new(),
+            },
             Ended::Silent { seconds: 9 },
             Ended::TimedOut { seconds: 9 },
             Ended::Panicked,
             Ended::Rebooted,
-            Ended::BootFailed { reason: String::new() },
-            Ended::QemuDied { reason: String::new() },
-            Ended::Garbage { reason: String::new() },
-            Ended::HarnessFailed { reason: String::new() },
+            Ended::BootFailed {
+                reason: String::new(),
+            },
+            Ended::QemuDied {
+                reason: String::new(),
+            },
+            Ended::Garbage {
+                reason: String::new(),
+            },
+            Ended::HarnessFailed {
+                reason: String::new(),
+            },
         ] {
-            let case = Case { ended, ..Case::clean() };
+            let case = Case {
+                ended,
+                ..Case::clean()
+            };
             assert_eq!(case.status(), Status::Error, "{:?}", case.ended);
         }
     }
 
     #[test]
     fn a_trace_from_before_the_workload_says_nothing_of_migration() {
-        let case = Case { boot: vec!["WARNING in foo".into()], ..Case::clean() };
+        let case = Case {
+            boot: vec!["WARNING in foo".into()],
+            ..Case::clean()
+        };
         assert_eq!(case.status(), Status::Error);
     }
 
@@ -282,7 +360,9 @@ mod tests {
     fn a_finding_before_the_workload_is_no_verdict() {
         let case = Case {
             started: false,
-            ended: Ended::BootFailed { reason: "panic".into() },
+            ended: Ended::BootFailed {
+                reason: "panic".into(),
+            },
             findings: vec![finding(FindingKind::Trace, KASAN)],
             ..Case::clean()
         };
@@ -291,11 +371,23 @@ mod tests {
 
     #[test]
     fn a_broken_variant_has_to_fail_in_its_own_way() {
-        let expected = Expected::Titles { titles: vec!["KASAN: slab-use-after-free (Read|Write) in rmap_walk_anon".into()] };
-        let with = |found: Vec<Finding>| Case { findings: found, expected: expected.clone(), ..Case::clean() }.judge();
+        let expected = Expected::Titles {
+            titles: vec!["KASAN: slab-use-after-free (Read|Write) in rmap_walk_anon".into()],
+        };
+        let with = |found: Vec<Finding>| {
+            Case {
+                findings: found,
+                expected: expected.clone(),
+                ..Case::clean()
+            }
+            .judge()
+        };
         assert!(with(vec![finding(FindingKind::Trace, KASAN)]).as_expected);
         assert!(!with(vec![]).as_expected);
-        let other = Finding { alt_titles: vec![], ..finding(FindingKind::Trace, "general protection fault in foo") };
+        let other = Finding {
+            alt_titles: vec![],
+            ..finding(FindingKind::Trace, "general protection fault in foo")
+        };
         assert!(!with(vec![other.clone()]).as_expected);
         // The first trace counts; a right one among its wrecks does not.
         assert!(!with(vec![other, finding(FindingKind::Trace, KASAN)]).as_expected);
@@ -306,7 +398,9 @@ mod tests {
         let with = |title: &str| {
             Case {
                 findings: vec![finding(FindingKind::Trace, KASAN)],
-                expected: Expected::Titles { titles: vec![title.into()] },
+                expected: Expected::Titles {
+                    titles: vec![title.into()],
+                },
                 ..Case::clean()
             }
             .judge()
@@ -322,7 +416,9 @@ mod tests {
         let with = |class| {
             Case {
                 findings: vec![finding(FindingKind::Refused, &refusal_title(Class::U4))],
-                expected: Expected::Refused { classes: vec![class] },
+                expected: Expected::Refused {
+                    classes: vec![class],
+                },
                 ..Case::clean()
             }
             .judge()

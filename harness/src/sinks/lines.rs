@@ -5,8 +5,15 @@ use swapmig_reports::record::{CellRecord, KernelRecord};
 
 /// A cell's result in one line.
 pub(super) fn result(record: &CellRecord) -> String {
-    let mark = if record.as_expected { "as expected" } else { "NOT as expected" };
-    let reason = record.reasons.first().map_or("no reason was recorded", String::as_str);
+    let mark = if record.as_expected {
+        "as expected"
+    } else {
+        "NOT as expected"
+    };
+    let reason = record
+        .reasons
+        .first()
+        .map_or("no reason was recorded", String::as_str);
     format!(
         "{:<12} {}  {mark}, {:.1} s: {}",
         record.status.word(),
@@ -19,17 +26,25 @@ pub(super) fn result(record: &CellRecord) -> String {
 /// A kernel's state in one line.
 pub(super) fn kernel(name: &str, record: &KernelRecord) -> String {
     match record {
-        KernelRecord::Ready { source, build_seconds, .. } if *build_seconds > 0.0 => {
+        KernelRecord::Ready {
+            source,
+            build_seconds,
+            ..
+        } if *build_seconds > 0.0 => {
             format!("kernel {name} ({source}) was built in {build_seconds:.0} s")
         }
         KernelRecord::Ready { source, .. } => format!("kernel {name} ({source}) is in the store"),
-        KernelRecord::Unavailable { reason, .. } => format!("kernel {name} is not to be had: {reason}"),
+        KernelRecord::Unavailable { reason, .. } => {
+            format!("kernel {name} is not to be had: {reason}")
+        }
     }
 }
 
 /// Text that a guest may have had a hand in, without anything that a terminal acts upon.
 pub(super) fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect()
 }
 
 #[cfg(test)]

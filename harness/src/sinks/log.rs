@@ -9,12 +9,20 @@ pub struct Log;
 impl Sink for Log {
     fn event(&mut self, event: &Event) -> Result<(), SinkError> {
         match event {
-            Event::RunStarted { dir, record } => tracing::info!(%dir, plan = record.plan, "run started"),
+            Event::RunStarted { dir, record } => {
+                tracing::info!(%dir, plan = record.plan, "run started")
+            }
             Event::Note(text) => tracing::info!("{text}"),
-            Event::Kernel { name, what: KernelEvent::Progress { what, done, total } } => {
+            Event::Kernel {
+                name,
+                what: KernelEvent::Progress { what, done, total },
+            } => {
                 tracing::trace!(name, what, done, total, "kernel");
             }
-            Event::Kernel { name, what: KernelEvent::Settled(record) } => {
+            Event::Kernel {
+                name,
+                what: KernelEvent::Settled(record),
+            } => {
                 tracing::info!(name, ?record, "kernel settled");
             }
             Event::Cell { cell, what } => match what {

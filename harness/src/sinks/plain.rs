@@ -17,7 +17,10 @@ pub struct Plain<W> {
 impl<W: Write> Plain<W> {
     /// Lines go to `out`.
     pub fn new(out: W) -> Self {
-        Self { out, tenths: BTreeMap::new() }
+        Self {
+            out,
+            tenths: BTreeMap::new(),
+        }
     }
 
     fn line(&mut self, text: &str) {
@@ -26,7 +29,9 @@ impl<W: Write> Plain<W> {
     }
 
     fn build_progress(&mut self, name: &str, what: &str, done: u64, total: Option<u64>) {
-        let tenth = total.filter(|&total| total > 0).map_or(0, |total| done * 10 / total);
+        let tenth = total
+            .filter(|&total| total > 0)
+            .map_or(0, |total| done * 10 / total);
         match self.tenths.insert(name.to_owned(), tenth) {
             None => self.line(&format!("kernel {name}: {what}")),
             Some(told) if tenth > told => self.line(&format!("kernel {name}: {}0 % built", tenth)),
@@ -39,19 +44,39 @@ impl<W: Write + Send> Sink for Plain<W> {
     fn event(&mut self, event: &Event) -> Result<(), SinkError> {
         match event {
             Event::RunStarted { dir, record } => {
-                self.line(&format!("run {} of {} cells goes to {dir}", record.plan, record.cells.len()));
+                self.line(&format!(
+                    "run {} of {} cells goes to {dir}",
+                    record.plan,
+                    record.cells.len()
+                ));
             }
             Event::Note(text) => self.line(text),
-            Event::Kernel { name, what: KernelEvent::Progress { what, done, total } } => {
+            Event::Kernel {
+                name,
+                what: KernelEvent::Progress { what, done, total },
+            } => {
                 self.build_progress(name, what, *done, *total);
             }
-            Event::Kernel { name, what: KernelEvent::Settled(record) } => {
+            Event::Kernel {
+                name,
+                what: KernelEvent::Settled(record),
+            } => {
                 self.line(&lines::kernel(name, record));
             }
-            Event::Cell { cell, what: CellEvent::Finding { title } } => {
-                self.line(&format!("{:<12} {cell}: {}", "finding", lines::harmless(title)));
+            Event::Cell {
+                cell,
+                what: CellEvent::Finding { title },
+            } => {
+                self.line(&format!(
+                    "{:<12} {cell}: {}",
+                    "finding",
+                    lines::harmless(title)
+                ));
             }
-            Event::Cell { what: CellEvent::Finished(record), .. } => self.line(&lines::result(record)),
+            Event::Cell {
+                what: CellEvent::Finished(record),
+                ..
+            } => self.line(&lines::result(record)),
             Event::Cell { .. } | Event::RunFinished { .. } => {}
         }
         Ok(())
@@ -70,7 +95,11 @@ mod tests {
             plain
                 .event(&Event::Kernel {
                     name: "6.12/fixed".into(),
-                    what: KernelEvent::Progress { what: "compiling".into(), done, total: Some(1000) },
+                    what: KernelEvent::Progress {
+                        what: "compiling".into(),
+                        done,
+                        total: Some(1000),
+                    },
                 })
                 .unwrap();
         }

@@ -38,7 +38,11 @@ struct Line<'a> {
 impl Store {
     /// A store into a run's directory.
     pub fn new(run: RunDir) -> Self {
-        Self { run, record: None, events: BTreeMap::new() }
+        Self {
+            run,
+            record: None,
+            events: BTreeMap::new(),
+        }
     }
 
     fn update(&mut self, change: impl FnOnce(&mut RunRecord)) -> Result<(), SinkError> {
@@ -49,17 +53,36 @@ impl Store {
         Ok(())
     }
 
-    fn guest_event(&mut self, cell: &CellId, at_ms: u64, event: &protocol::Event) -> Result<(), SinkError> {
+    fn guest_event(
+        &mut self,
+        cell: &CellId,
+        at_ms: u64,
+        event: &protocol::Event,
+    ) -> Result<(), SinkError> {
         let path = self.run.cell(cell).join("events.jsonl");
-        let error = |source| SinkError { path: path.clone(), source };
+        let error = |source| SinkError {
+            path: path.clone(),
+            source,
+        };
         let kept = match self.events.entry(cell.clone()) {
             std::collections::btree_map::Entry::Occupied(kept) => kept.into_mut(),
             std::collections::btree_map::Entry::Vacant(new) => {
-                let file = OpenOptions::new().create(true).append(true).open(&path).map_err(error)?;
-                new.insert(EventFile { file, room: EVENTS_MAX })
+                let file = OpenOptions::new()
+                    .create(true)
+                    .append(true)
+                    .open(&path)
+                    .map_err(error)?;
+                new.insert(EventFile {
+                    file,
+                    room: EVENTS_MAX,
+                })
             }
         };
-        let mut line = serde_json::to_vec(&Line { host_ms: at_ms, event }).map_err(|e| error(e.into()))?;
+        let mut line = serde_json::to_vec(&Line {
+            host_ms: at_ms,
+            event,
+        })
+        .map_err(|e| error(e.into()))?;
         line.push(b'\n');
         if line.len() > kept.room {
             kept.room = 0;
@@ -85,13 +108,18 @@ impl Sink for Store {
                 self.record = Some((**record).clone());
                 self.update(|_| {})
             }
-            Event::Kernel { name, what: KernelEvent::Settled(kernel) } => {
-                self.update(|record| drop(record.kernels.insert(name.clone(), kernel.clone())))
-            }
-            Event::Cell { cell, what: CellEvent::Guest { at_ms, event } } => {
-                self.guest_event(cell, *at_ms, event)
-            }
-            Event::Cell { cell, what: CellEvent::Finished(result) } => {
+            Event::Kernel {
+                name,
+                what: KernelEvent::Settled(kernel),
+            } => self.update(|record| drop(record.kernels.insert(name.clone(), kernel.clone()))),
+            Event::Cell {
+                cell,
+                what: CellEvent::Guest { at_ms, event },
+            } => self.guest_event(cell, *at_ms, event),
+            Event::Cell {
+                cell,
+                what: CellEvent::Finished(result),
+            } => {
                 self.events.remove(cell);
                 write_json(&self.run.cell(cell).join("cell.json"), result).map_err(sink_error)
             }

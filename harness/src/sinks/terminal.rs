@@ -27,7 +27,12 @@ impl Default for Terminal {
         let all = MultiProgress::new();
         let whole = all.add(ProgressBar::no_length());
         whole.set_style(style("{prefix} {wide_bar} {pos}/{len} cells, {elapsed}"));
-        Self { all, whole, kernels: BTreeMap::new(), cells: BTreeMap::new() }
+        Self {
+            all,
+            whole,
+            kernels: BTreeMap::new(),
+            cells: BTreeMap::new(),
+        }
     }
 }
 
@@ -39,7 +44,9 @@ impl Terminal {
 
     fn kernel(&mut self, name: &str, what: &str, done: u64, total: Option<u64>) {
         let bar = self.kernels.entry(name.to_owned()).or_insert_with(|| {
-            let bar = self.all.insert_before(&self.whole, ProgressBar::no_length());
+            let bar = self
+                .all
+                .insert_before(&self.whole, ProgressBar::no_length());
             bar.set_prefix(format!("kernel {name}"));
             bar.enable_steady_tick(TICK);
             bar
@@ -59,7 +66,9 @@ impl Terminal {
     fn cell(&mut self, cell: &CellId, what: &CellEvent) {
         match what {
             CellEvent::Started => {
-                let bar = self.all.insert_before(&self.whole, ProgressBar::no_length());
+                let bar = self
+                    .all
+                    .insert_before(&self.whole, ProgressBar::no_length());
                 bar.set_style(style("{prefix} {spinner} {elapsed} {wide_msg}"));
                 bar.set_prefix(cell.name());
                 bar.enable_steady_tick(TICK);
@@ -85,7 +94,10 @@ impl Terminal {
     fn guest(&self, cell: &CellId, event: &protocol::Event) {
         match event {
             protocol::Event::Round { round, rounds } => {
-                self.message(cell, &format!("{}: round {round} of {rounds}", Phase::Running));
+                self.message(
+                    cell,
+                    &format!("{}: round {round} of {rounds}", Phase::Running),
+                );
             }
             protocol::Event::Sample { probes, .. } => {
                 let moved: Vec<_> = probes
@@ -112,21 +124,32 @@ impl Sink for Terminal {
     fn event(&mut self, event: &Event) -> Result<(), SinkError> {
         match event {
             Event::RunStarted { dir, record } => {
-                self.say(&format!("run {} of {} cells goes to {dir}", record.plan, record.cells.len()));
+                self.say(&format!(
+                    "run {} of {} cells goes to {dir}",
+                    record.plan,
+                    record.cells.len()
+                ));
                 self.whole.set_prefix(record.plan.clone());
                 self.whole.set_length(record.cells.len() as u64);
                 self.whole.enable_steady_tick(TICK);
             }
             Event::Note(text) => self.say(text),
-            Event::Kernel { name, what: KernelEvent::Progress { what, done, total } } => {
+            Event::Kernel {
+                name,
+                what: KernelEvent::Progress { what, done, total },
+            } => {
                 self.kernel(name, what, *done, *total);
             }
-            Event::Kernel { name, what: KernelEvent::Settled(record) } => {
+            Event::Kernel {
+                name,
+                what: KernelEvent::Settled(record),
+            } => {
                 if let Some(bar) = self.kernels.remove(name) {
                     bar.finish_and_clear();
                 }
                 // A kernel that is there as ever is no news on a screen.
-                if !matches!(record, KernelRecord::Ready { build_seconds, .. } if *build_seconds == 0.0) {
+                if !matches!(record, KernelRecord::Ready { build_seconds, .. } if *build_seconds == 0.0)
+                {
                     self.say(&lines::kernel(name, record));
                 }
             }
