@@ -3,6 +3,8 @@
 //!
 //! A machine that cannot build a kernel or start a guest fails these tests.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, OnceLock};
@@ -178,7 +180,7 @@ fn a_report_is_made_from_the_run_alone() {
     for expected in [
         "no-guard-anon",
         "KASAN: slab-use-after-free",
-        "mm/rmap.c",
+        "rmap.c:",
         "migration refused",
     ] {
         assert!(page.contains(expected), "the page lacks {expected}");
@@ -312,4 +314,98 @@ fn ctrl_c_ends_every_guest_and_says_how_to_go_on() {
         cell.result()
             .is_none_or(|result| result.status != Status::Error)
     }));
+}
+
+/// A copy of the project's data in which one variant's patch does not apply.
+fn images_with_a_stale_patch(dir: &Path) -> PathBuf {
+    let images = dir.join("images");
+    let original = concat!(env!("CARGO_MANIFEST_DIR"), "/../images");
+    let copied = Command::new("cp")
+        .arg("-r")
+        .arg(original)
+        .arg(&images)
+        .status()
+        .unwrap();
+    assert!(copied.success());
+    let patch = images.join("patches/6.12/no-guard-anon.patch");
+    let text = std::fs::read_to_string(&patch).unwrap();
+    let stale = text.replace("PAGE_WAS_MAPPED", "PAGE_WAS_MAPPED_ONCE");
+    assert_ne!(text, stale);
+    std::fs::write(patch, stale).unwrap();
+    images
+}
+
+#[test]
+fn a_variant_that_no_longer_applies_leaves_the_others_judged_and_the_run_inconclusive() {
+    checked();
+    let dir = tempfile::tempdir().unwrap();
+    let plan = dir.path().join("plan.toml");
+    std::fs::write(
+        &plan,
+        "name = \"stale\"\nlines = [\"6.12\"]\n[[cells]]\nvariants = [\"no-guard-anon\", \"fixed\"]\nworkloads = [\"tmpfs\"]\n",
+    )
+    .unwrap();
+    let ran = output(
+        swapmig()
+            .env("SWAPMIG_IMAGES", images_with_a_stale_patch(dir.path()))
+            .arg("run")
+            .arg(&plan)
+            .arg("--out")
+            .arg(run_of(&dir)),
+    );
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&ran.stdout),
+        String::from_utf8_lossy(&ran.stderr)
+    );
+    assert_eq!(ran.status.code(), Some(3), "{said}");
+    for expected in ["no-guard-anon.patch", "mm/migrate.c", "hunk"] {
+        assert!(said.contains(expected), "no word of {expected}: {said}");
+    }
+    let run = Run::read(&run_of(&dir)).unwrap();
+    let judged: Vec<_> = run.cells.iter().filter_map(|cell| cell.result()).collect();
+    assert_eq!(judged.len(), 1);
+    assert_eq!(judged[0].status, Status::Pass, "{:?}", judged[0].reasons);
+}
+
+#[test]
+fn a_full_disk_ends_the_run_and_leaves_it_readable() {
+    checked();
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    std::fs::create_dir(&out).unwrap();
+    // A file system of its own, too small for six cells; nobody but this shell sees it.
+    let script = "mount -t tmpfs -o size=15500k tmpfs \"$1/disk\" || exit 90
+        \"$2\" check --out \"$1/disk/run\"; code=$?
+        rm -rf \"$1\"/disk/run/.tmp*
+        cp -r \"$1/disk/run\" \"$1/out\"; exit $code";
+    std::fs::create_dir(dir.path().join("disk")).unwrap();
+    let ran = output(
+        Command::new("unshare")
+            .args([
+                "--user",
+                "--map-root-user",
+                "--mount",
+                "sh",
+                "-c",
+                script,
+                "sh",
+            ])
+            .arg(dir.path())
+            .arg(env!("CARGO_BIN_EXE_swapmig"))
+            .stdin(Stdio::null()),
+    );
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(4), "{said}");
+    assert!(said.contains("No space left on device"), "{said}");
+    let run = Run::read(&out.join("run")).unwrap();
+    assert_eq!(run.cells.len(), 6);
+    for cell in &run.cells {
+        assert!(
+            !matches!(cell.state, swapmig_reports::run::CellState::Unreadable(_)),
+            "{}: {:?}",
+            cell.id,
+            cell.state
+        );
+    }
 }

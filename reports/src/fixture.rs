@@ -298,6 +298,7 @@ fn frame(function: &str, place: Option<(&str, u32)>, inlined: bool) -> FrameReco
         file: place.map(|(file, _)| file.to_owned()),
         line: place.map(|(_, line)| line),
         inlined,
+        guilty: false,
     }
 }
 
@@ -318,7 +319,10 @@ pub(crate) fn finding(title: &str) -> Finding {
             Some(("include/linux/rmap.h", 132)),
             true,
         ),
-        frame("rmap_walk_anon", Some(("mm/rmap.c", 2601)), false),
+        FrameRecord {
+            guilty: true,
+            ..frame("rmap_walk_anon", Some(("mm/rmap.c", 2601)), false)
+        },
         frame("remove_migration_ptes", Some(("mm/migrate.c", 352)), false),
         frame("migrate_folio_move", Some(("mm/migrate.c", 1392)), true),
         frame("migrate_pages_batch", Some(("mm/migrate.c", 1899)), false),

@@ -269,7 +269,7 @@ pub struct Finding {
     pub title: String,
     /// Further titles that the same crash may be known by.
     pub alt_titles: Vec<String>,
-    /// Milliseconds from the workload's start; absent when it showed before.
+    /// Milliseconds from the workload's start; absent when nobody noted when it showed.
     pub at_ms: Option<u64>,
     /// True when the report is cut short or mixed with another one.
     pub corrupted: Option<String>,
@@ -317,6 +317,8 @@ pub struct FrameRecord {
     pub line: Option<u32>,
     /// True when it was inlined into the next frame.
     pub inlined: bool,
+    /// True for the function to blame: what is above it only noticed.
+    pub guilty: bool,
 }
 
 /// How the guest of a cell ended.

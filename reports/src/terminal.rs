@@ -6,12 +6,12 @@ use std::fmt::{Display, Write};
 use owo_colors::Style;
 
 use crate::findings::{self, FindingGroup};
-use crate::record::{Class, KernelRecord, Status};
+use crate::record::{Class, FrameRecord, KernelRecord, Status};
 use crate::run::{Cell, Run};
 use crate::summary::{FIXED, Group, Mark, Outcome, Rate, Standing, Summary};
 use crate::text::{self, LINE_MAX, count, duration, percent, plural, range};
 
-/// How many frames of a finding's first stack are shown.
+/// How many frames of a finding's first stack are shown, from the one to blame.
 const FRAMES: usize = 8;
 
 /// How many reasons are shown.
@@ -183,7 +183,9 @@ fn finding(out: &mut Out, group: &FindingGroup<'_>) {
     let Some(stack) = group.sample.stacks.first() else {
         return;
     };
-    for frame in stack.frames.iter().take(FRAMES) {
+    let from = blamed(&stack.frames);
+    let shown = &stack.frames[from..];
+    for frame in shown.iter().take(FRAMES) {
         let function = text::line(&frame.function, 60);
         let place = match (&frame.file, frame.line) {
             (Some(file), Some(line)) => format!("{}:{line}", text::line(file, 100)),
@@ -194,12 +196,26 @@ fn finding(out: &mut Out, group: &FindingGroup<'_>) {
         let place = out.paint(format_args!("{place}{inlined}"), Style::new().dimmed());
         out.line(format!("    {function:<34} {place}").trim_end());
     }
-    if stack.frames.len() > FRAMES {
+    if shown.len() > FRAMES {
         out.line(format_args!(
             "    and {}",
-            plural(stack.frames.len() - FRAMES, "more frame", "more frames")
+            plural(shown.len() - FRAMES, "more frame", "more frames")
         ));
     }
+}
+
+/// Where the frames begin that a reader wants first: at the function to blame,
+/// or at what was inlined into it; at the top where nobody is to blame.
+fn blamed(frames: &[FrameRecord]) -> usize {
+    let Some(guilty) = frames.iter().position(|frame| frame.guilty) else {
+        return 0;
+    };
+    let inlined = frames[..guilty]
+        .iter()
+        .rev()
+        .take_while(|frame| frame.inlined)
+        .count();
+    guilty - inlined
 }
 
 fn counts(out: &mut Out, run: &Run, summary: &Summary) {
@@ -224,6 +240,10 @@ fn counts(out: &mut Out, run: &Run, summary: &Summary) {
                 }
                 continue;
             };
+            // A class that never came up and that nobody asked for is no news.
+            if wanted.is_none() && counted().all(|c| c.attempted == 0 && c.moved == 0) {
+                continue;
+            }
             let attempted = range(counted().map(|c| c.attempted)).unwrap_or_default();
             let wanted = wanted
                 .map(|n| format!(", wanted {}", count(*n)))

@@ -189,10 +189,13 @@ fn a_report_becomes_records() {
         file: None,
         line: None,
         inlined: false,
+        guilty: false,
     };
     let [stack] = to_record(report, Some(&symbolizer)).try_into().unwrap();
     assert_eq!(stack.role, "crash");
     assert_eq!(stack.frames.len(), 3);
+    let blamed: Vec<_> = stack.frames.iter().map(|frame| frame.guilty).collect();
+    assert_eq!(blamed, [true, false, false], "once, where it first stands");
     assert_eq!(stack.frames[0].file.as_deref(), Some("mm/main.c"));
     let line = stack.frames[0].line.unwrap();
     assert!(

@@ -54,7 +54,7 @@ pub(super) enum Command {
         out: Option<Utf8PathBuf>,
     },
     /// Build kernels, or list them.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  swapmig kernel list")]
     Kernel(KernelCommand),
     /// Boot a guest and enter it by ssh.
     #[command(

@@ -5,6 +5,14 @@ use std::process::ExitCode;
 
 use swapmig_reports::summary::Outcome;
 
+/// Leaves the breaking of lines to the terminal: a command or a path is to be copied whole.
+pub(super) fn keep_words_whole() {
+    // An error means that a handler is set already, which then is this one.
+    let _ = miette::set_hook(Box::new(|_| {
+        Box::new(miette::MietteHandlerOpts::new().wrap_lines(false).build())
+    }));
+}
+
 /// Exit code of a usage error or a malformed file.
 const USAGE: u8 = 2;
 

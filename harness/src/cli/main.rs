@@ -7,12 +7,13 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use super::args::{Cli, Command};
-use super::failure::Failure;
+use super::failure::{self, Failure};
 use super::{doctor, kernel, report, run, shell};
 use crate::guest::launcher;
 
 /// The whole command.
 pub fn main() -> ExitCode {
+    failure::keep_words_whole();
     let cli = Cli::parse();
     // Before any thread is started: this process becomes another program.
     if let Command::ExecWithParent { parent, program } = &cli.command {

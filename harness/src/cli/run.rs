@@ -12,6 +12,7 @@ use super::args::RunOptions;
 use super::failure::Failure;
 use super::report;
 use super::setting::{KnownNames, Setting, jobs, stop_on_signals};
+use crate::catalogue::Images;
 use crate::event::Sink;
 use crate::plan::Plan;
 use crate::run_dir::RunDir;
@@ -20,10 +21,8 @@ use crate::sinks;
 
 /// Judges the fixed kernel and the broken variants beside it.
 pub(super) async fn check(options: RunOptions) -> Result<ExitCode, Failure> {
-    let setting = Setting::find()?;
-    let names = KnownNames::of(&setting.images).map_err(Failure::usage)?;
-    let plan = Plan::check(&names, options.seeds).map_err(Failure::usage)?;
-    start(&setting, plan, options).await
+    let plan = Plan::check(&names()?, options.seeds).map_err(Failure::usage)?;
+    start(&Setting::find()?, plan, options).await
 }
 
 /// Runs a plan, or the rest of one.
@@ -32,13 +31,18 @@ pub(super) async fn run(
     resume: Option<Utf8PathBuf>,
     options: RunOptions,
 ) -> Result<ExitCode, Failure> {
+    let plan = Plan::load(path, &names()?, options.seeds).map_err(Failure::usage)?;
     let setting = Setting::find()?;
-    let names = KnownNames::of(&setting.images).map_err(Failure::usage)?;
-    let plan = Plan::load(path, &names, options.seeds).map_err(Failure::usage)?;
     match resume {
         None => start(&setting, plan, options).await,
         Some(run) => go_on(&setting, plan, run, options).await,
     }
+}
+
+/// What a plan may name: looked up first, so that a wrong plan is told before anything is started.
+fn names() -> Result<KnownNames, Failure> {
+    let images = Images::locate().map_err(Failure::host)?;
+    KnownNames::of(&images).map_err(Failure::usage)
 }
 
 async fn start(setting: &Setting, plan: Plan, options: RunOptions) -> Result<ExitCode, Failure> {

@@ -7,7 +7,7 @@ use swapmig_reports::record::{CellRecord, Expected, FORMAT, Sample};
 use swapmig_reports::symbolize::Symbolizer;
 
 use super::findings;
-use super::observation::Observation;
+use super::observation::{Observation, holds_workload};
 use super::verdict::{Evidence, judge};
 use crate::plan::PlannedCell;
 use crate::probes::Armed;
@@ -36,6 +36,7 @@ pub fn result(
     let judgement = judge(&Evidence {
         ended: &seen.ended,
         started: seen.started,
+        console_whole: holds_workload(&seen.console, planned.workload.name()),
         findings: &all,
         boot_traces: &traces.boot,
         classes: &classes,

@@ -118,9 +118,33 @@ impl Observation {
 /// Where on a console the workload began: behind the line that the guest's
 /// init writes into the kernel's log at that moment.
 pub fn workload_offset(console: &[u8], workload: &str) -> Option<usize> {
-    let marker = format!("swapmig: workload {workload} begins");
-    console
-        .windows(marker.len())
-        .position(|window| window == marker.as_bytes())
-        .map(|at| at + marker.len())
+    mark(console, workload, "begins")
+}
+
+/// Whether a console holds the workload from its first moment to its last. One
+/// that does not may have lost a trace: to a full disk, or to a kernel that no
+/// longer prints.
+pub fn holds_workload(console: &[u8], workload: &str) -> bool {
+    mark(console, workload, "begins")
+        .and_then(|began| mark(&console[began..], workload, "ends"))
+        .is_some()
+}
+
+fn mark(console: &[u8], workload: &str, what: &str) -> Option<usize> {
+    let line = format!("swapmig: workload {workload} {what}");
+    memchr::memmem::find(console, line.as_bytes()).map(|at| at + line.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_console_without_the_end_is_told_from_a_whole_one() {
+        let whole = b"swapmig: workload tmpfs begins\nx\nswapmig: workload tmpfs ends\n";
+        assert!(holds_workload(whole, "tmpfs"));
+        assert!(!holds_workload(whole, "orphan"));
+        assert!(!holds_workload(&whole[..40], "tmpfs"));
+        assert!(!holds_workload(b"swapmig: workload tmpfs ends\n", "tmpfs"));
+    }
 }

@@ -15,6 +15,8 @@ pub struct Evidence<'a> {
     pub ended: &'a Ended,
     /// Whether the workload began.
     pub started: bool,
+    /// Whether the console holds the workload from its first moment to its last.
+    pub console_whole: bool,
     /// Findings, the first one first.
     pub findings: &'a [Finding],
     /// Titles of traces from before the workload.
@@ -75,6 +77,10 @@ fn status(evidence: &Evidence<'_>) -> (Status, Vec<String>) {
         return (Status::Fail, reasons);
     }
     match evidence.ended {
+        Ended::Done if !evidence.console_whole => (
+            Status::Error,
+            vec!["The console does not show the workload from begin to end, so a trace may be lost. Look for a full disk.".into()],
+        ),
         Ended::Done => without_finding(evidence),
         ended => (Status::Error, vec![broken(ended)]),
     }
@@ -199,6 +205,7 @@ mod tests {
     struct Case {
         ended: Ended,
         started: bool,
+        console_whole: bool,
         findings: Vec<Finding>,
         boot: Vec<String>,
         classes: BTreeMap<Class, ClassCounts>,
@@ -212,6 +219,7 @@ mod tests {
             Self {
                 ended: Ended::Done,
                 started: true,
+                console_whole: true,
                 findings: Vec::new(),
                 boot: Vec::new(),
                 classes: BTreeMap::from([(
@@ -231,6 +239,7 @@ mod tests {
             judge(&Evidence {
                 ended: &self.ended,
                 started: self.started,
+                console_whole: self.console_whole,
                 findings: &self.findings,
                 boot_traces: &self.boot,
                 classes: &self.classes,
@@ -274,6 +283,15 @@ mod tests {
             ..Case::clean()
         };
         assert_eq!(case.status(), Status::Inconclusive);
+    }
+
+    #[test]
+    fn a_console_that_may_have_lost_a_trace_is_no_evidence() {
+        let case = Case {
+            console_whole: false,
+            ..Case::clean()
+        };
+        assert_eq!(case.status(), Status::Error);
     }
 
     #[test]

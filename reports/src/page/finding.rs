@@ -56,6 +56,7 @@ struct FrameView {
     function: String,
     place: String,
     inlined: bool,
+    guilty: bool,
 }
 
 #[derive(Serialize)]
@@ -120,7 +121,7 @@ impl Place {
             cell: short(&occurrence.cell.name()),
             when: match occurrence.finding.at_ms {
                 Some(ms) => format!("after {}", duration(ms)),
-                None => "before the workload began".to_owned(),
+                None => String::new(),
             },
             expected: occurrence.as_expected,
         }
@@ -158,6 +159,7 @@ impl FrameView {
             function: text::line(&frame.function, 200),
             place,
             inlined: frame.inlined,
+            guilty: frame.guilty,
         }
     }
 }

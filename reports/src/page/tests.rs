@@ -50,7 +50,7 @@ fn a_reader_sees_verdicts_how_and_how_often() {
         "U4 moved 1,237–1,511",
         "caught 3 of 3; rate 43.9 % to 100 % at 95 %",
         "3 clean seeds: could miss a defect that shows in up to 63.2 % of seeds",
-        "rmap_walk_anon mm/rmap.c:2601",
+        "rmap_walk_anon to blame mm/rmap.c:2601",
         "tcg",
         "6 min 23 s",
     ] {

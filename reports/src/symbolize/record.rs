@@ -3,7 +3,7 @@
 
 use super::{SourceFrame, Symbolizer};
 use crate::record::{FrameRecord, StackRecord};
-use crate::trace::{Frame, Report, Role, Stack};
+use crate::trace::{Frame, Report, Role, Stack, normalize};
 
 /// The stacks of a report, symbolized where a vmlinux is at hand.
 ///
@@ -21,13 +21,21 @@ fn stack_record(report: &Report, stack: &Stack, symbolizer: Option<&Symbolizer>)
         Role::Crash if report.access.is_some() => "access",
         role => role.name(),
     };
+    let guilty = |frame: &Frame| {
+        stack.role == Role::Crash && report.guilty.as_deref() == Some(&normalize(&frame.symbol))
+    };
     let any = stack.frames.iter().any(|frame| frame.reliable);
-    let frames = stack
-        .frames
-        .iter()
-        .filter(|frame| frame.reliable || !any)
-        .flat_map(|frame| frame_records(frame, symbolizer))
-        .collect();
+    let mut frames = Vec::new();
+    let mut blamed = false;
+    for frame in stack.frames.iter().filter(|frame| frame.reliable || !any) {
+        frames.extend(frame_records(frame, symbolizer));
+        if !blamed && guilty(frame) {
+            blamed = true;
+            if let Some(last) = frames.last_mut() {
+                last.guilty = true;
+            }
+        }
+    }
     StackRecord {
         role: role.to_owned(),
         frames,
@@ -49,6 +57,7 @@ fn frame_records(frame: &Frame, symbolizer: Option<&Symbolizer>) -> Vec<FrameRec
             file: None,
             line: None,
             inlined: false,
+            guilty: false,
         }];
     }
     found
@@ -65,6 +74,7 @@ fn frame_records(frame: &Frame, symbolizer: Option<&Symbolizer>) -> Vec<FrameRec
                 file,
                 line,
                 inlined,
+                guilty: false,
             },
         )
         .collect()
