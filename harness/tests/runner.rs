@@ -253,6 +253,17 @@ async fn a_qemu_that_dies_is_no_panic() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_full_disk_of_the_host_is_told_at_once() {
+    let reason = "the host could not serve the swap disk: No space left on device".to_owned();
+    let full = say(Signal::HostFailed {
+        reason: reason.clone(),
+    });
+    let ran = run(with(begun(), vec![full, Act::Hush])).await;
+    assert_eq!(ran.seen.ended, Ended::QemuDied { reason });
+    assert!(ran.took < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_guest_that_reboots_without_a_word_is_neither() {
     let ran = run(with(
         begun(),

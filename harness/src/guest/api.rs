@@ -16,6 +16,11 @@ pub enum Signal {
     Event(Event),
     /// A line on the job channel that is no event: escaped and cut.
     Garbage(String),
+    /// The host could not serve the guest, such as for a full disk; its machine has stopped.
+    HostFailed {
+        /// What QEMU says.
+        reason: String,
+    },
     /// The machine was reset by the guest, which ends it.
     Reset,
     /// QEMU has ended; every byte of the console was delivered before. The last signal.

@@ -357,8 +357,14 @@ where
     S: futures_util::Stream<Item = std::io::Result<qmp::Event>> + Unpin + Send,
 {
     while let Some(Ok(event)) = events.next().await {
-        let reset = matches!(&event, qmp::Event::SHUTDOWN { data, .. } if data.guest);
-        if reset && signals.send(Signal::Reset).await.is_err() {
+        let signal = match event {
+            qmp::Event::SHUTDOWN { data, .. } if data.guest => Signal::Reset,
+            qmp::Event::BLOCK_IO_ERROR { data, .. } => Signal::HostFailed {
+                reason: format!("the host could not serve the swap disk: {}", data.reason),
+            },
+            _ => continue,
+        };
+        if signals.send(signal).await.is_err() {
             return;
         }
     }

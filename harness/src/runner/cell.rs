@@ -40,6 +40,7 @@ pub fn result(
         findings: &all,
         boot_traces: &traces.boot,
         classes: &classes,
+        refused_probes: &seen.refused_probes,
         at_least: &planned.at_least,
         verified: seen.verified,
         expected: &expected,

@@ -177,6 +177,7 @@ impl Cell<'_, '_> {
             Signal::Garbage(line) => Some(Ended::Garbage {
                 reason: format!("it sent a line that is no event: {line}"),
             }),
+            Signal::HostFailed { reason } => Some(Ended::QemuDied { reason }),
             Signal::Reset => {
                 self.reset = true;
                 None
@@ -404,7 +405,10 @@ impl Cell<'_, '_> {
                         vmstat,
                     });
                 }
-                Signal::Event(_) | Signal::Garbage(_) | Signal::Reset => {}
+                Signal::Event(_)
+                | Signal::Garbage(_)
+                | Signal::HostFailed { .. }
+                | Signal::Reset => {}
                 Signal::Exited { .. } => return ended,
             }
         }

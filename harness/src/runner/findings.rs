@@ -12,6 +12,8 @@ use super::observation::{Observation, workload_offset};
 
 /// How many traces a result keeps: the first is the finding, the rest may be its wrecks.
 const TRACES_MAX: usize = 20;
+/// How often the kernel tries a folio, at most, before it gives it up.
+const TRIES_A_FOLIO: u64 = 10;
 /// How many corrupt pages a result describes one by one.
 const MISMATCHES_SHOWN: usize = 5;
 
@@ -105,8 +107,8 @@ pub fn corruption(seen: &Observation) -> Option<Finding> {
     })
 }
 
-/// Classes that a kernel was asked to migrate at least as often as the plan
-/// wants, and that it never migrated: it refuses them.
+/// Classes of which a kernel was asked to migrate at least as many folios as
+/// the plan wants, and never migrated one: it refuses them.
 ///
 /// Only a workload that ran to its end tells: one that was stopped had its
 /// migrations still before it.
@@ -121,7 +123,9 @@ pub fn refusals(
     at_least
         .iter()
         .filter_map(|(class, &wanted)| Some((class, classes.get(class)?, wanted.max(1))))
-        .filter(|(_, counts, wanted)| counts.moved == 0 && counts.attempted >= *wanted)
+        .filter(|(_, counts, wanted)| {
+            counts.moved == 0 && counts.attempted / TRIES_A_FOLIO >= *wanted
+        })
         .map(|(class, counts, _)| Finding {
             kind: FindingKind::Refused,
             title: refusal_title(*class),
@@ -157,14 +161,15 @@ mod tests {
 
     #[test]
     fn a_class_that_was_tried_often_and_never_moved_is_refused() {
-        let found = refusals(&Ended::Done, &counts(5000, 0), &wanted(1000));
+        let found = refusals(&Ended::Done, &counts(50_000, 0), &wanted(1000));
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].kind, FindingKind::Refused);
     }
 
     #[test]
     fn too_few_attempts_say_nothing() {
-        assert!(refusals(&Ended::Done, &counts(999, 0), &wanted(1000)).is_empty());
+        // Tries, not folios: one folio may be tried ten times.
+        assert!(refusals(&Ended::Done, &counts(9_999, 0), &wanted(1000)).is_empty());
         assert!(refusals(&Ended::Done, &counts(0, 0), &wanted(0)).is_empty());
     }
 

@@ -121,13 +121,17 @@ pub fn workload_offset(console: &[u8], workload: &str) -> Option<usize> {
     mark(console, workload, "begins")
 }
 
-/// Whether a console holds the workload from its first moment to its last. One
-/// that does not may have lost a trace: to a full disk, or to a kernel that no
-/// longer prints.
+/// What the guest's init writes into the kernel's log when it could not send an event.
+const EVENT_LOST: &[u8] = b"swapmig: an event was lost";
+
+/// Whether a console holds the workload from its first moment to its last, and
+/// no word of a lost event. One that does not may have lost a trace: to a full
+/// disk, or to a kernel that no longer prints.
 pub fn holds_workload(console: &[u8], workload: &str) -> bool {
     mark(console, workload, "begins")
         .and_then(|began| mark(&console[began..], workload, "ends"))
         .is_some()
+        && memchr::memmem::find(console, EVENT_LOST).is_none()
 }
 
 fn mark(console: &[u8], workload: &str, what: &str) -> Option<usize> {
@@ -145,6 +149,8 @@ mod tests {
         assert!(holds_workload(whole, "tmpfs"));
         assert!(!holds_workload(whole, "orphan"));
         assert!(!holds_workload(&whole[..40], "tmpfs"));
+        let lossy = [whole.as_slice(), EVENT_LOST].concat();
+        assert!(!holds_workload(&lossy, "tmpfs"));
         assert!(!holds_workload(b"swapmig: workload tmpfs ends\n", "tmpfs"));
     }
 }

@@ -7,6 +7,7 @@ use regex::Regex;
 use swapmig_reports::record::{Class, ClassCounts, Ended, Expected, Finding, FindingKind, Status};
 
 use super::findings::refusal_title;
+use crate::guest::escape::escape;
 
 /// All that a verdict depends on.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub struct Evidence<'a> {
     pub boot_traces: &'a [String],
     /// How often each class migrated; absent where it could not be counted.
     pub classes: &'a BTreeMap<Class, ClassCounts>,
+    /// Probes that the guest's kernel refused, and what it said.
+    pub refused_probes: &'a BTreeMap<String, String>,
     /// How often each class has to migrate.
     pub at_least: &'a BTreeMap<Class, u64>,
     /// Pages whose content was verified.
@@ -79,7 +82,7 @@ fn status(evidence: &Evidence<'_>) -> (Status, Vec<String>) {
     match evidence.ended {
         Ended::Done if !evidence.console_whole => (
             Status::Error,
-            vec!["The console does not show the workload from begin to end, so a trace may be lost. Look for a full disk.".into()],
+            vec!["The console does not show the workload from begin to end, or a lost event, so a finding may be missing. Look for a full disk, then run the cell again.".into()],
         ),
         Ended::Done => without_finding(evidence),
         ended => (Status::Error, vec![broken(ended)]),
@@ -100,6 +103,16 @@ fn without_finding(evidence: &Evidence<'_>) -> (Status, Vec<String>) {
             )),
             Some(_) => {}
         }
+    }
+    if !missing.is_empty() {
+        missing.extend(evidence.refused_probes.iter().map(|(probe, said)| {
+            let short = |text: &str| escape(text.as_bytes(), 200);
+            format!(
+                "The guest's kernel refused the probe {}: {}.",
+                short(probe),
+                short(said)
+            )
+        }));
     }
     if evidence.verified == 0 {
         missing.push("The workload verified no page.".into());
@@ -209,6 +222,7 @@ mod tests {
         findings: Vec<Finding>,
         boot: Vec<String>,
         classes: BTreeMap<Class, ClassCounts>,
+        refused: BTreeMap<String, String>,
         at_least: BTreeMap<Class, u64>,
         verified: u64,
         expected: Expected,
@@ -229,6 +243,7 @@ mod tests {
                         moved: 1500,
                     },
                 )]),
+                refused: BTreeMap::new(),
                 at_least: BTreeMap::from([(Class::U4, 1000)]),
                 verified: 4096,
                 expected: Expected::Clean,
@@ -243,6 +258,7 @@ mod tests {
                 findings: &self.findings,
                 boot_traces: &self.boot,
                 classes: &self.classes,
+                refused_probes: &self.refused,
                 at_least: &self.at_least,
                 verified: self.verified,
                 expected: &self.expected,
@@ -280,9 +296,12 @@ mod tests {
     fn a_class_without_a_count_is_inconclusive() {
         let case = Case {
             classes: BTreeMap::new(),
+            refused: BTreeMap::from([("moved_u4".into(), "no\x1bsuch field".into())]),
             ..Case::clean()
         };
         assert_eq!(case.status(), Status::Inconclusive);
+        let reasons = case.judge().reasons.join(" ");
+        assert!(reasons.contains("moved_u4: no\\x1bsuch field"), "{reasons}");
     }
 
     #[test]
