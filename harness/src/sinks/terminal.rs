@@ -154,7 +154,12 @@ impl Sink for Terminal {
                 }
             }
             Event::Cell { cell, what } => self.cell(cell, what),
-            Event::RunFinished { .. } => self.whole.finish_and_clear(),
+            Event::RunFinished { .. } => {
+                // Bars of cells that were stopped have had no end of their own.
+                let open = self.cells.values().chain(self.kernels.values());
+                open.chain([&self.whole])
+                    .for_each(ProgressBar::finish_and_clear);
+            }
         }
         Ok(())
     }
