@@ -144,6 +144,16 @@ impl Area {
         Ok(())
     }
 
+    /// Asks for one page to be written to swap.
+    pub(crate) fn page_out_one(&self, index: usize) -> Result<(), AreaError> {
+        self.advise(
+            self.places[index],
+            1,
+            Advice::LinuxPageOut,
+            "madvise(MADV_PAGEOUT)",
+        )
+    }
+
     /// Pages everything out and unmaps each batch at once, while it is under writeback.
     pub(crate) fn abandon(self, batch: usize) -> Result<(), AreaError> {
         // Not dropped: that would unmap the same addresses a second time, whoever has them then.

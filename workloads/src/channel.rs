@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use swapmig_workloads::protocol::{Event, LINE_MAX};
@@ -13,29 +13,56 @@ use crate::console;
 /// While no host is connected a read returns at once with nothing.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How a line on the console begins when an event was lost; the harness looks for it.
+const LOST: &str = "an event was lost";
+
 /// Where events go; clones share the port, and a line is never split.
 #[derive(Clone)]
-pub(crate) struct Events(Arc<Mutex<File>>);
+pub(crate) struct Events(Arc<Mutex<Outlet>>);
+
+struct Outlet {
+    port: File,
+    lost: u64,
+}
 
 impl Events {
     pub(crate) fn new(port: File) -> Self {
-        Self(Arc::new(Mutex::new(port)))
+        Self(Arc::new(Mutex::new(Outlet { port, lost: 0 })))
     }
 
     /// Sends one event. A lost one is said on the console: the harness keeps both.
     pub(crate) fn send(&self, event: &Event) {
-        if let Err(error) = self.try_send(event) {
-            console::say(&format!("an event was lost: {error}"));
+        if let Err(error) = self.outlet().send(event) {
+            console::say(&format!("{LOST}: {error}"));
         }
     }
 
-    fn try_send(&self, event: &Event) -> io::Result<()> {
-        let mut line = serde_json::to_vec(event)?;
+    /// How many events were lost so far.
+    pub(crate) fn lost(&self) -> u64 {
+        self.outlet().lost
+    }
+
+    fn outlet(&self) -> MutexGuard<'_, Outlet> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Outlet {
+    fn send(&mut self, event: &Event) -> io::Result<()> {
+        let sent = self.try_send(event);
+        self.lost += u64::from(sent.is_err());
+        sent
+    }
+
+    fn try_send(&mut self, event: &Event) -> io::Result<()> {
+        let mut line = Vec::new();
+        if self.lost > 0 {
+            // Half of the lost one may have been written: this one must not be part of its line.
+            line.push(b'\n');
+        }
+        serde_json::to_writer(&mut line, event)?;
         line.push(b'\n');
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .write_all(&line)
+        self.port.write_all(&line)
     }
 }
 
@@ -60,6 +87,27 @@ pub(crate) fn read_line(port: &mut File) -> io::Result<Vec<u8>> {
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_that_the_port_refuses_is_counted_as_lost() {
+        let full = File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("/dev/full");
+        let mut outlet = Outlet {
+            port: full,
+            lost: 0,
+        };
+        for lost in 1..3 {
+            assert!(outlet.send(&Event::Verified { pages: 1 }).is_err());
+            assert_eq!(outlet.lost, lost);
         }
     }
 }

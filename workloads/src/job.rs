@@ -33,6 +33,8 @@ enum JobError {
     Machine(#[from] MachineError),
     #[error(transparent)]
     Workload(#[from] PlanError),
+    #[error("events were lost on the job channel, {0} of them: what the others tell is not all")]
+    Lost(u64),
 }
 
 /// Runs the job of that line; its last event is `Done` or `Incapable`.
@@ -72,7 +74,10 @@ fn try_run(line: &[u8], events: &Events) -> Result<u64, JobError> {
     console::say(&format!("workload {} ends", job.workload));
     events.send(&snapshot(When::After)?);
     result?;
-    Ok(elapsed_ms)
+    match events.lost() {
+        0 => Ok(elapsed_ms),
+        lost => Err(JobError::Lost(lost)),
+    }
 }
 
 /// The version first: a job of another one may have any other shape.

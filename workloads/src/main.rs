@@ -3,6 +3,7 @@
 
 mod area;
 mod channel;
+mod check;
 mod console;
 mod crew;
 mod init;

@@ -176,16 +176,32 @@ pub enum When {
 /// A page that lost its content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mismatch {
-    /// Where: `anon` or `tmpfs`.
+    /// Where: `anon`, `tmpfs` or `terrain`.
     pub area: String,
-    /// Index of the page within its area.
+    /// Index of the page within its area. Each worker has an area, and the terrain
+    /// one for each time that it was opened.
     pub page: u64,
-    /// Offset of the first wrong byte within the page.
+    /// Offset in bytes, within the page, of the first word that has a wrong byte.
     pub offset: u64,
-    /// The eight bytes expected there, as a little-endian word.
+    /// The word of eight bytes expected there, little-endian.
     pub expected: u64,
-    /// The eight bytes found there.
+    /// The word found there.
     pub found: u64,
     /// In which step it showed, such as `after compaction` or `after swapoff`.
     pub step: String,
+    /// Further wrong pages of the same area and step that are not told one by one.
+    #[serde(default)]
+    pub more: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mismatch_without_a_number_of_further_ones_is_the_only_one() {
+        let line = r#"{"event":"mismatch","area":"anon","page":1,"offset":8,"expected":2,"found":3,"step":"s"}"#;
+        let event: Event = serde_json::from_str(line).expect("an event");
+        assert!(matches!(event, Event::Mismatch(Mismatch { more: 0, .. })));
+    }
 }

@@ -8,13 +8,18 @@
 //! nearly all free memory, opens its lowest blocks for the pages of interest,
 //! and opens its highest blocks in pieces.
 
+use std::convert::Infallible;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use swapmig_workloads::protocol::Event;
+
 use crate::area::{Area, AreaError};
+use crate::channel::Events;
+use crate::check::Check;
 use crate::machine::{self, MachineError};
-use crate::stamp::PAGE;
+use crate::stamp::{PAGE, Stamp};
 
 /// Pages of a huge page, which is a pageblock.
 const BLOCK: usize = 512;
@@ -25,6 +30,9 @@ const PIN: usize = 64;
 const FLOOR_KIB: u64 = 4096;
 const PAGE_KIB: u64 = PAGE as u64 / 1024;
 const PAGEMAP: &str = "/proc/self/pagemap";
+const HUGE_PAGES: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
+/// Of no worker's area: the terrain's stamps differ from all of theirs.
+const STAMP_AREA: u64 = u64::MAX;
 
 /// Why memory could not be arranged.
 #[derive(Debug, thiserror::Error)]
@@ -39,43 +47,65 @@ pub(crate) enum TerrainError {
         "the guest has too little memory for {pages} more pages: give it more, or the workload fewer pages or rounds"
     )]
     Exhausted { pages: usize },
+    #[error(
+        "memory asked for in huge pages came in small ones: the kernel needs TRANSPARENT_HUGEPAGE, and {HUGE_PAGES} must say madvise or always"
+    )]
+    NoHugePages,
 }
 
 /// Taken memory; dropping it gives all of it back.
 pub(crate) struct Terrain {
     huge: Area,
-    /// Blocks of `huge` that are still taken, by rising frame number.
+    /// First page of each block of `huge` that is still taken, by rising frame number.
     blocks: Vec<usize>,
     /// Single pages: those that soaked up what is no whole block, and the pins.
-    small: Vec<Area>,
+    small: Vec<Small>,
+    /// Seed of the job.
+    seed: u64,
+}
+
+/// Stamped single pages.
+struct Small {
+    area: Area,
+    /// One page in so many is taken, from the first on.
+    every: usize,
+}
+
+impl Small {
+    fn taken(&self) -> impl Iterator<Item = usize> + use<> {
+        (0..self.area.pages()).step_by(self.every)
+    }
 }
 
 impl Terrain {
     /// Takes free memory down to about `keep_kib`, all of which then lies low.
-    pub(crate) fn take(keep_kib: u64) -> Result<Self, TerrainError> {
+    pub(crate) fn take(keep_kib: u64, seed: u64) -> Result<Self, TerrainError> {
         let most = pages_above(FLOOR_KIB)? / BLOCK;
-        let mut huge = Area::anonymous(most.max(1) * BLOCK)?;
+        // A block more than is used: a huge page has its place, which the area need not begin at.
+        let mut huge = Area::anonymous((most + 1) * BLOCK)?;
         huge.want_huge()?;
+        let skipped = pages_to_block(huge.page_address(0));
         let map = File::open(PAGEMAP).map_err(TerrainError::Pagemap)?;
         let mut placed = Vec::new();
-        for block in 0..most {
-            huge.page_mut(block * BLOCK)[0] = 1;
-            let last =
-                frame(&map, &huge, block * BLOCK + BLOCK - 1).map_err(TerrainError::Pagemap)?;
+        for block in (0..most).map(|nth| skipped + nth * BLOCK) {
+            huge.page_mut(block)[0] = 1;
+            let last = frame(&map, &huge, block + BLOCK - 1).map_err(TerrainError::Pagemap)?;
             // The last page came with the first only if the block is a huge page.
             let Some(last) = last else { break };
             placed.push((last, block));
         }
+        if most > 0 && placed.is_empty() {
+            return Err(TerrainError::NoHugePages);
+        }
         placed.sort_unstable();
         let blocks = placed.into_iter().map(|(_, block)| block).collect();
-        let mut soak = Area::anonymous(pages_above(FLOOR_KIB)?.max(1))?;
-        soak.want_small()?;
-        soak.touch();
         let mut terrain = Self {
             huge,
             blocks,
-            small: vec![soak],
+            small: Vec::new(),
+            seed,
         };
+        terrain.take_small(pages_above(FLOOR_KIB)?.max(1), 1)?;
         let keep = usize::try_from(keep_kib.saturating_sub(FLOOR_KIB) / PAGE_KIB).unwrap_or(0);
         terrain.open_low(keep)?;
         Ok(terrain)
@@ -85,7 +115,7 @@ impl Terrain {
     pub(crate) fn open_low(&mut self, pages: usize) -> Result<(), TerrainError> {
         let count = self.enough(pages)?;
         for block in self.blocks.drain(..count) {
-            self.huge.release(block * BLOCK, BLOCK)?;
+            self.huge.release(block, BLOCK)?;
         }
         Ok(())
     }
@@ -94,16 +124,54 @@ impl Terrain {
     pub(crate) fn open_high(&mut self, pages: usize) -> Result<(), TerrainError> {
         let count = self.enough(pages + pages / PIN)?;
         for block in self.blocks.drain(self.blocks.len() - count..) {
-            self.huge.release(block * BLOCK, BLOCK)?;
+            self.huge.release(block, BLOCK)?;
         }
-        let mut small = Area::anonymous(count * BLOCK)?;
-        small.want_small()?;
-        small.touch();
-        for piece in (0..count * BLOCK).step_by(PIN) {
-            small.release(piece + 1, PIN - 1)?;
+        self.take_small(count * BLOCK, PIN)
+    }
+
+    /// Checks every single page that is still taken, and tells what was found.
+    pub(crate) fn check(&self, step: &str, events: &Events) {
+        let mut verified = 0;
+        for (number, small) in self.small.iter().enumerate() {
+            let check = Check {
+                area: "terrain",
+                step,
+                stamp: self.stamp(number),
+            };
+            let Ok(right) = check.pages(&small.area, small.taken(), |mismatch| {
+                events.send(&Event::Mismatch(mismatch));
+                Ok::<_, Infallible>(())
+            });
+            verified += right;
+        }
+        events.send(&Event::Verified { pages: verified });
+    }
+
+    /// Takes so many single pages, gives back all but one in `every`, and stamps those.
+    fn take_small(&mut self, pages: usize, every: usize) -> Result<(), TerrainError> {
+        let mut area = Area::anonymous(pages)?;
+        area.want_small()?;
+        area.touch();
+        if every > 1 {
+            for piece in (0..pages).step_by(every) {
+                area.release(piece + 1, every - 1)?;
+            }
+        }
+        let mut small = Small { area, every };
+        let stamp = self.stamp(self.small.len());
+        for page in small.taken() {
+            stamp.write(page as u64, small.area.page_mut(page));
         }
         self.small.push(small);
         Ok(())
+    }
+
+    fn stamp(&self, number: usize) -> Stamp {
+        Stamp {
+            seed: self.seed,
+            area: STAMP_AREA,
+            generation: number as u64,
+        }
     }
 
     fn enough(&self, pages: usize) -> Result<usize, TerrainError> {
@@ -114,6 +182,11 @@ impl Terrain {
             Ok(count)
         }
     }
+}
+
+/// Pages from an address to where a huge page can begin.
+fn pages_to_block(address: usize) -> usize {
+    (address.next_multiple_of(BLOCK * PAGE) - address) / PAGE
 }
 
 fn pages_above(keep_kib: u64) -> Result<usize, MachineError> {
@@ -129,4 +202,16 @@ fn frame(map: &File, area: &Area, page: usize) -> io::Result<Option<u64>> {
     map.read_exact_at(&mut entry, (area.page_address(page) / PAGE * 8) as u64)?;
     let entry = u64::from_le_bytes(entry);
     Ok((entry & PRESENT != 0).then_some(entry & FRAME))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_huge_page_begins_at_a_multiple_of_its_size() {
+        assert_eq!(pages_to_block(4 * BLOCK * PAGE), 0);
+        assert_eq!(pages_to_block(4 * BLOCK * PAGE + PAGE), BLOCK - 1);
+        assert_eq!(pages_to_block(5 * BLOCK * PAGE - PAGE), 1);
+    }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use swapmig_workloads::protocol::Mismatch;
 
 use crate::area::{Area, AreaError};
+use crate::check::Check;
 use crate::console;
 use crate::stamp::Stamp;
 
@@ -55,12 +56,21 @@ impl Kind {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Step {
-    /// Map a new area, stamp every page and check it; then give the old one up.
+    /// Map a new area and stamp every page; then give the old one up.
+    ///
+    /// The new pages are checked, but do not count as verified: nothing has
+    /// happened to them yet.
     Fill { generation: u64 },
     /// Page the area out.
     PageOut,
     /// Read and check every page.
     Check { generation: u64, step: String },
+    /// Page so many pages out, spread over the area, and check them as they come back.
+    SwapIn {
+        generation: u64,
+        step: String,
+        pages: usize,
+    },
     /// Stamp every page anew.
     Rewrite { generation: u64 },
     /// Page the area out, unmap it while it is under writeback, and exit without a reply.
@@ -93,9 +103,6 @@ enum WorkerError {
     #[error("a step was not understood: {0}")]
     Step(#[from] serde_json::Error),
 }
-
-/// Mismatches told of one step; further ones only lower the count of verified pages.
-const MISMATCHES_TOLD: usize = 16;
 
 struct Worker {
     config: Config,
@@ -144,10 +151,25 @@ impl Worker {
                 let old = self.area.replace(self.map()?);
                 self.stamp(generation)?;
                 drop(old);
-                return self.check(generation, "after writing");
+                let pages = self.config.pages;
+                self.check(generation, "after writing", 0..pages)?;
             }
             Step::PageOut => self.page_out()?,
-            Step::Check { generation, step } => return self.check(generation, &step),
+            Step::Check { generation, step } => {
+                let pages = self.config.pages;
+                return self.check(generation, &step, 0..pages);
+            }
+            Step::SwapIn {
+                generation,
+                step,
+                pages,
+            } => {
+                let spread = spread(self.config.pages, pages);
+                for page in spread.clone() {
+                    self.area()?.page_out_one(page)?;
+                }
+                return self.check(generation, &step, spread);
+            }
             Step::Rewrite { generation } => self.stamp(generation)?,
             Step::Leave => {}
         }
@@ -186,28 +208,20 @@ impl Worker {
         Ok(())
     }
 
-    fn check(&mut self, generation: u64, step: &str) -> Result<u64, WorkerError> {
-        let stamp = self.stamp_of(generation);
-        let name = self.config.kind.name();
-        let area = self.area()?;
-        let mut wrong = 0;
-        for index in 0..area.pages() {
-            let Err(found) = stamp.check(index as u64, area.page(index)) else {
-                continue;
-            };
-            wrong += 1;
-            if wrong <= MISMATCHES_TOLD {
-                reply(&Reply::Mismatch(Mismatch {
-                    area: name.to_owned(),
-                    page: index as u64,
-                    offset: found.offset,
-                    expected: found.expected,
-                    found: found.found,
-                    step: step.to_owned(),
-                }))?;
-            }
-        }
-        Ok((area.pages() - wrong) as u64)
+    fn check(
+        &mut self,
+        generation: u64,
+        step: &str,
+        pages: impl Iterator<Item = usize>,
+    ) -> Result<u64, WorkerError> {
+        let check = Check {
+            area: self.config.kind.name(),
+            step,
+            stamp: self.stamp_of(generation),
+        };
+        check.pages(self.area()?, pages, |mismatch| {
+            reply(&Reply::Mismatch(mismatch))
+        })
     }
 
     fn stamp_of(&self, generation: u64) -> Stamp {
@@ -219,6 +233,12 @@ impl Worker {
     }
 }
 
+/// So many of the `all` pages of an area, evenly spread over it.
+fn spread(all: usize, wanted: usize) -> impl Iterator<Item = usize> + Clone {
+    let wanted = wanted.min(all);
+    (0..wanted).map(move |nth| nth * all / wanted)
+}
+
 fn reply(reply: &Reply) -> Result<(), WorkerError> {
     let mut line = serde_json::to_vec(reply)?;
     line.push(b'\n');
@@ -226,4 +246,21 @@ fn reply(reply: &Reply) -> Result<(), WorkerError> {
     out.write_all(&line)?;
     out.flush()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn spread_pages_are_as_many_as_wanted_and_all_different(all in 0..2000usize, wanted in 0..2500usize) {
+            let pages: Vec<_> = spread(all, wanted).collect();
+            prop_assert_eq!(pages.len(), wanted.min(all));
+            prop_assert!(pages.iter().all(|page| *page < all));
+            prop_assert!(pages.is_sorted_by(|a, b| a < b));
+        }
+    }
 }

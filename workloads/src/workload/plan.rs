@@ -24,8 +24,14 @@ pub(crate) enum PlanError {
     Swap(#[from] SwapError),
     #[error(transparent)]
     Terrain(#[from] TerrainError),
-    #[error("nothing was paged out in round {round}: the swap disk took no page")]
-    NothingPagedOut { round: u64 },
+    #[error(
+        "only {pages} of {wanted} pages were paged out in round {round}: give the machine more swap, or the workload fewer pages or rounds"
+    )]
+    TooFewPagedOut { round: u64, pages: u64, wanted: u64 },
+    #[error(
+        "only {pages} of {wanted} pages were read from swap after they had been paged out again: set swap_in_pages to 0 to do without"
+    )]
+    TooFewSwappedIn { pages: u64, wanted: u64 },
 }
 
 /// What every workload is given.
@@ -76,18 +82,26 @@ impl Plan {
 }
 
 impl Stage<'_> {
-    /// Runs one of `rounds` rounds, counted from 1; it must page something out.
+    /// Runs one of `rounds` rounds, counted from 1; of `pages` it must page out at least
+    /// half, for the counter is of the whole machine and some pages may resist.
     pub(super) fn round(
         &self,
         round: u64,
         rounds: u64,
+        pages: u64,
         run: impl FnOnce() -> Result<(), PlanError>,
     ) -> Result<(), PlanError> {
         self.events.send(&Event::Round { round, rounds });
         let before = paged_out()?;
         run()?;
-        if paged_out()? == before {
-            return Err(PlanError::NothingPagedOut { round });
+        let wanted = pages;
+        let pages = paged_out()?.saturating_sub(before);
+        if pages < wanted.div_ceil(2) {
+            return Err(PlanError::TooFewPagedOut {
+                round,
+                pages,
+                wanted,
+            });
         }
         Ok(())
     }

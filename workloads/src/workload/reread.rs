@@ -5,55 +5,47 @@
 //! less than half of the swap is used. Migration must put its ptes back: the
 //! next touch tells.
 
+use super::common::{Common, Defaults};
 use super::plan::{PlanError, Stage};
 use crate::crew::Crew;
 use crate::machine;
 use crate::params::{ParamError, Reader};
-use crate::terrain::Terrain;
-use crate::worker::{Config, Kind, Step};
+use crate::worker::{Kind, Step};
 
 pub(super) struct Reread {
-    /// `workers`: processes that live through all rounds.
-    workers: u64,
-    /// `pages`: pages of a worker.
-    pages: u64,
+    /// Its workers live through all rounds.
+    common: Common,
     /// `vma_pages`: most pages of a VMA.
     vma_pages: u64,
-    /// `batch`: pages of one page-out request.
-    batch: u64,
-    /// `rounds`: how often it is done.
-    rounds: u64,
-    /// `keep_mib`: free memory that the terrain leaves, for all but the workload.
-    keep_mib: u64,
+    /// `swap_in_pages`: pages of each worker that are swapped in again after the last
+    /// compaction, one disk request each.
+    swap_in_pages: u64,
 }
 
 impl Reread {
     pub(super) fn read(params: &mut Reader<'_>) -> Result<Self, ParamError> {
+        let defaults = Defaults {
+            batch: 64,
+            rounds: 3,
+            most_rounds: 100_000,
+        };
         Ok(Self {
-            workers: params.read("workers", 2, 1..=64)?,
-            pages: params.read("pages", 1024, 1..=65_536)?,
+            common: Common::read(params, defaults)?,
             vma_pages: params.read("vma_pages", 16, 1..=4096)?,
-            batch: params.read("batch", 64, 1..=65_536)?,
-            rounds: params.read("rounds", 3, 1..=100_000)?,
-            keep_mib: params.read("keep_mib", 12, 1..=65_536)?,
+            swap_in_pages: params.read("swap_in_pages", 64, 0..=65_536)?,
         })
     }
 
     pub(super) fn run(&self, stage: &Stage<'_>) -> Result<(), PlanError> {
-        let config = Config {
-            worker: 0,
-            seed: stage.seed,
-            pages: self.pages as usize,
-            batch: self.batch as usize,
-            kind: Kind::Anon {
-                vma_pages: self.vma_pages as usize,
-            },
+        let kind = Kind::Anon {
+            vma_pages: self.vma_pages as usize,
         };
-        let mut crew = Crew::start(self.workers, config, stage.events)?;
-        let pages = (self.workers * self.pages) as usize;
-        let mut terrain = Terrain::take(self.keep_mib * 1024)?;
-        for round in 1..=self.rounds {
-            stage.round(round, self.rounds, || {
+        let mut crew = self.common.crew(kind, stage)?;
+        let mut terrain = self.common.terrain(stage)?;
+        let pages = self.common.all_pages();
+        let rounds = self.common.rounds;
+        for round in 1..=rounds {
+            stage.round(round, rounds, pages as u64, || {
                 let written = 2 * round;
                 terrain.open_low(pages)?;
                 crew.step(&Step::Fill {
@@ -71,6 +63,9 @@ impl Reread {
                     generation: written,
                     step: "after compaction".to_owned(),
                 })?;
+                if round == rounds {
+                    self.swap_in(&mut crew, written)?;
+                }
                 crew.step(&Step::Rewrite {
                     generation: written + 1,
                 })?;
@@ -80,6 +75,26 @@ impl Reread {
                 })?;
                 Ok(())
             })?;
+        }
+        Ok(())
+    }
+
+    /// Swaps some pages in again: the content that migration kept in memory says nothing
+    /// of the swap slot that the page took along.
+    ///
+    /// A page of class M is clean and has its slot: paging it out only drops it from memory.
+    fn swap_in(&self, crew: &mut Crew, generation: u64) -> Result<(), PlanError> {
+        let pages = self.swap_in_pages.min(self.common.pages);
+        let before = machine::counter("pswpin")?;
+        crew.step(&Step::SwapIn {
+            generation,
+            step: "after swap-in".to_owned(),
+            pages: pages as usize,
+        })?;
+        let wanted = self.common.workers * pages;
+        let pages = machine::counter("pswpin")?.saturating_sub(before);
+        if pages < wanted.div_ceil(2) {
+            return Err(PlanError::TooFewSwappedIn { pages, wanted });
         }
         Ok(())
     }
