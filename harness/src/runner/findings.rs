@@ -204,6 +204,7 @@ mod tests {
             expected: 1,
             found: 2,
             step: "after compaction".into(),
+            more: 0,
         };
         assert_eq!(
             mismatch_title(&mismatch),
