@@ -554,6 +554,7 @@ async fn a_wrong_page_is_a_finding() {
         expected: 1,
         found: 2,
         step: "after compaction".into(),
+        more: 0,
     };
     let ran = run(with(
         begun(),
