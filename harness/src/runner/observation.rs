@@ -83,7 +83,7 @@ impl Default for Observation {
 impl Observation {
     /// Takes note of a page that was wrong.
     pub fn add_mismatch(&mut self, mismatch: Mismatch) {
-        self.mismatch_count += 1;
+        self.mismatch_count = self.mismatch_count.saturating_add(1).saturating_add(mismatch.more);
         if self.mismatches.len() < MISMATCHES_KEPT {
             self.mismatches.push(mismatch);
         }
