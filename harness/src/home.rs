@@ -32,7 +32,9 @@ pub enum HomeError {
         value: String,
     },
     /// A file operation failed.
-    #[error("cannot {action} {path}: {source}")]
+    #[error(
+        "cannot {action} {path}: {source}; check its owner and rights, or set SWAPMIG_HOME to another directory"
+    )]
     Io {
         /// What was tried, such as `create`.
         action: &'static str,

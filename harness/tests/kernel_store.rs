@@ -56,7 +56,8 @@ impl World {
         world.write(
             "images/kernels/fake.toml",
             "name = 'fake'\nsummary = 'A fake.'\ntarball = '../../linux.tar.xz'\nconfigs = ['base']\n\
-             steps = { whole = 4, variant = 2 }\n",
+             steps = { whole = 4, variant = 2 }\n\
+             room_mib = { source = 1, objects = 1, kernel = 1 }\n",
         );
         world.write(
             "images/config/base.config",
@@ -281,6 +282,39 @@ fn a_patch_that_does_not_apply_names_patch_file_and_hunk() {
 }
 
 #[test]
+fn a_patch_that_touches_more_than_its_unified_diffs_is_refused() {
+    let world = World::new();
+    world.write("linux/mm/other.c", MIGRATE);
+    let unified = replace("four", "FOUR");
+    let context = "*** a/mm/other.c\n--- b/mm/other.c\n***************\n*** 3,5 ****\n  three\n! four\n  five\n\
+                   --- 3,5 ----\n  three\n! FOUR\n  five\n";
+    let mode = "diff --git a/mm/other.c b/mm/other.c\nold mode 100644\nnew mode 100755\n";
+    for other in [context, mode] {
+        let text = format!("{unified}{other}");
+        let error = Worktree::at(&world.root.join("linux"))
+            .prepare(Some(&parse_patch(&text)), "fake 1")
+            .unwrap_err();
+        let KernelError::BadPatch {
+            line: at, reason, ..
+        } = error
+        else {
+            panic!("{error}");
+        };
+        assert_eq!(at, unified.lines().count() + 1, "{reason}");
+        assert!(reason.contains("mm/other.c"), "{reason}");
+        let left = fs::read_to_string(world.root.join("linux/mm/migrate.c")).unwrap();
+        assert_eq!(left, MIGRATE, "nothing was touched");
+    }
+    let link = "diff --git a/mm/link.c b/mm/link.c\nnew file mode 120000\n--- /dev/null\n+++ b/mm/link.c\n\
+                @@ -0,0 +1 @@\n+/etc/passwd\n\\ No newline at end of file\n";
+    let error = parse_patch(link)
+        .check(&world.root.join("linux"), "fake 1")
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("symbolic link \"mm/link.c\""), "{error}");
+}
+
+#[test]
 fn a_compiler_error_is_shown_with_the_log() {
     let world = World::new();
     let text = world.ensure("uncompilable").unwrap_err().to_string();
@@ -330,6 +364,36 @@ fn a_new_source_is_a_new_kernel_and_the_old_tree_goes() {
 }
 
 #[test]
+fn a_source_that_changes_while_it_is_unpacked_is_unpacked_again() {
+    let world = World::new();
+    let unpacked = RefCell::new(Vec::new());
+    let progress = |step| {
+        if let BuildProgress::Unpacking { source } = step {
+            if unpacked.borrow().is_empty() {
+                world.write("linux/mm/migrate.c", &format!("zero\n{MIGRATE}"));
+                world.tar();
+            }
+            unpacked.borrow_mut().push(source);
+        }
+    };
+    let kernel = world
+        .store()
+        .ensure(
+            &world.line(),
+            &world.variant("fixed"),
+            &Cancel::default(),
+            &progress,
+        )
+        .unwrap();
+    assert_eq!(kernel.source, SourceId::of(&world.line()).unwrap());
+    let built = fs::read_to_string(&kernel.vmlinux).unwrap();
+    assert_eq!(built, format!("zero\n{MIGRATE}"));
+    let unpacked = unpacked.into_inner();
+    assert_eq!(unpacked.len(), 2);
+    assert_eq!(unpacked[1], kernel.source.to_string());
+}
+
+#[test]
 fn a_config_fragment_changes_the_key() {
     let world = World::new();
     let old = world.ensure("fixed").unwrap();
@@ -338,6 +402,7 @@ fn a_config_fragment_changes_the_key() {
         "CONFIG_KASAN=n\nCONFIG_CREPT_IN=n\n",
     );
     assert_ne!(world.ensure("fixed").unwrap().key, old.key);
+    assert_eq!(world.builds(), 1, "the old config's object tree is gone");
     assert!(
         fs::read_to_string(old.dir.join("config"))
             .unwrap()
@@ -488,7 +553,7 @@ fn a_missing_package_and_a_missing_tarball_say_what_to_do() {
         SourceId::of(&line).unwrap_err().to_string()
     };
     let rest = "name = 'x'\nsummary = ''\nconfigs = []\nsteps = { whole = 1, variant = 1 }\n\
-                tarball = 'x.tar.xz'\n";
+                room_mib = { source = 1, objects = 1, kernel = 1 }\ntarball = 'x.tar.xz'\n";
     let package = fails(&format!("{rest}package = 'linux-source-0.0'\n"));
     assert!(
         package.contains("`apt-get install linux-source-0.0`"),
@@ -498,15 +563,35 @@ fn a_missing_package_and_a_missing_tarball_say_what_to_do() {
 }
 
 #[test]
-fn a_home_without_room_is_said_before_a_build() {
+fn a_build_needs_room_for_what_is_not_there_yet() {
     let world = World::new();
-    let text = world
-        .home()
-        .require_free(u64::MAX, "building a kernel")
-        .unwrap_err()
-        .to_string();
-    assert!(
-        text.contains("building a kernel needs") && text.contains("SWAPMIG_HOME"),
-        "{text}"
-    );
+    let toml = "images/kernels/fake.toml";
+    let small = fs::read_to_string(world.root.join(toml)).unwrap();
+    let huge = |part: &str| {
+        let text = small.replace(&format!("{part} = 1"), &format!("{part} = {}", u32::MAX));
+        assert_ne!(text, small);
+        world.write(toml, &text);
+    };
+    let refused = |purpose: &str| {
+        let text = world.ensure("fixed").unwrap_err().to_string();
+        assert!(
+            text.contains(purpose) && text.contains("SWAPMIG_HOME"),
+            "{text}"
+        );
+    };
+    for part in ["source", "objects", "kernel"] {
+        huge(part);
+        refused("unpacking a kernel source and building it needs");
+    }
+    // A build that fails leaves the source, and an object tree without a kernel.
+    world.write(toml, &small);
+    world.ensure("uncompilable").unwrap_err();
+    for part in ["objects", "kernel"] {
+        huge(part);
+        refused("building a kernel needs");
+    }
+    huge("source");
+    assert_eq!(world.built("fixed"), MIGRATE);
+    huge("objects");
+    assert!(world.ensure("broken").unwrap().build_seconds.is_some());
 }

@@ -20,6 +20,8 @@ pub struct Line {
     pub configs: Vec<Utf8PathBuf>,
     /// How long a build is likely to be.
     pub steps: Steps,
+    /// How much disk its builds need.
+    pub room: Room,
 }
 
 /// Where a line's source comes from.
@@ -49,6 +51,39 @@ pub struct Steps {
     pub variant: u64,
 }
 
+/// Disk that a line takes, part by part. A build needs room for the parts that are not there yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Room {
+    /// The unpacked source, in MiB.
+    source: u32,
+    /// A complete object tree, in MiB.
+    objects: u32,
+    /// One kernel, in the object tree and in the store, in MiB.
+    kernel: u32,
+}
+
+impl Room {
+    /// Bytes for a build that has to unpack the source.
+    pub fn for_source(self) -> u64 {
+        self.for_objects() + mib(self.source)
+    }
+
+    /// Bytes for a build from nothing in a source that is there.
+    pub fn for_objects(self) -> u64 {
+        self.for_kernel() + mib(self.objects)
+    }
+
+    /// Bytes for a build in an object tree that is complete.
+    pub fn for_kernel(self) -> u64 {
+        mib(self.kernel)
+    }
+}
+
+fn mib(count: u32) -> u64 {
+    u64::from(count) << 20
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawLine {
@@ -58,6 +93,7 @@ struct RawLine {
     tarball: Utf8PathBuf,
     configs: Vec<Name>,
     steps: Steps,
+    room_mib: Room,
 }
 
 impl Line {
@@ -94,6 +130,7 @@ impl Line {
             source,
             configs,
             steps: raw.steps,
+            room: raw.room_mib,
         })
     }
 }

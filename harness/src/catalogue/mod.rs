@@ -9,7 +9,7 @@ mod variant;
 pub use images::Images;
 pub use line::{Line, Source, Steps};
 pub use parse::{CatalogueError, Name};
-pub use variant::{Expectation, TitlePattern, Variant};
+pub use variant::{Expectation, TitlePattern, Variant, title_regex};
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `swapmig doctor`: what this machine has and lacks, each lack with its remedy.
 
-use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use owo_colors::OwoColorize;
@@ -15,27 +14,12 @@ use crate::guest::launcher::Launcher;
 use crate::guest_binary;
 use crate::home::Home;
 use crate::image::Tools;
+use crate::kernel::{BUILD_TOOLS, BuildTool, ToolKind};
 
 /// Disk that the sources, an object tree and a few kernels take, in MiB.
 const DISK_MIB: u64 = 8 * 1024;
 /// Memory of the largest step, the link of a vmlinux, beside a guest, in MiB.
 const MEMORY_MIB: u64 = 3 * 1024;
-
-/// Programs of a kernel build and the packages that bring them.
-const BUILD_TOOLS: [(&str, &str); 6] = [
-    ("gcc", "gcc"),
-    ("make", "make"),
-    ("flex", "flex"),
-    ("bison", "bison"),
-    ("bc", "bc"),
-    ("patch", "patch"),
-];
-
-/// Headers of a kernel build and the packages that bring them.
-const HEADERS: [(&str, &str); 2] = [
-    ("/usr/include/libelf.h", "libelf-dev"),
-    ("/usr/include/openssl/opensslv.h", "libssl-dev"),
-];
 
 /// One thing that was looked at.
 struct Finding {
@@ -84,8 +68,7 @@ pub(super) fn doctor() -> Result<ExitCode, Failure> {
     if let Ok(home) = &home {
         findings.push(accelerator(home)?);
     }
-    findings.extend(BUILD_TOOLS.map(|(tool, brings)| program(tool, brings)));
-    findings.extend(HEADERS.map(|(header, brings)| file(header, brings)));
+    findings.extend(BUILD_TOOLS.iter().map(build_tool));
     findings.extend(image_tools());
     findings.extend(sources()?);
     findings.push(guest(&swapmig()?));
@@ -137,25 +120,29 @@ fn accelerator(home: &Home) -> Result<Finding, Failure> {
     })
 }
 
-fn program(tool: &str, brings: &str) -> Finding {
-    let version = Command::new(tool).arg("--version").output();
-    match version {
-        Ok(output) => there(
-            tool,
-            String::from_utf8_lossy(&output.stdout)
-                .lines()
-                .next()
-                .unwrap_or_default(),
-        ),
-        Err(_) => lacking(tool, "not installed", package(brings)),
+fn build_tool(tool: &BuildTool) -> Finding {
+    if !tool.is_there() {
+        return lacking(tool.name, "not installed", package(tool.package));
     }
+    there(
+        tool.name,
+        match tool.kind {
+            ToolKind::Program => version(tool.name),
+            ToolKind::Header => tool.package.to_owned(),
+        },
+    )
 }
 
-fn file(path: &str, brings: &str) -> Finding {
-    match Path::new(path).exists() {
-        true => there(path, brings),
-        false => lacking(path, "not installed", package(brings)),
-    }
+/// The first line that a program says of its version.
+fn version(program: &str) -> String {
+    let said = Command::new(program).arg("--version").output();
+    let text = said.map(|output| output.stdout).unwrap_or_default();
+    String::from_utf8_lossy(&text)
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or("there")
+        .to_owned()
 }
 
 fn image_tools() -> Vec<Finding> {

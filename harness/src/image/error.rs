@@ -9,10 +9,7 @@ use camino::Utf8PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The guest binary has not been built.
-    #[error(
-        "there is no guest binary at {path}; build it with `RUSTFLAGS='-C target-feature=+crt-static' \
-         cargo build --release --target x86_64-unknown-linux-gnu -p swapmig-workloads`"
-    )]
+    #[error("there is no guest binary at {path}; build it with ci/build-guest")]
     NoGuestBinary {
         /// Where it should be.
         path: Utf8PathBuf,
@@ -20,8 +17,8 @@ pub enum Error {
     /// A program that must run without libraries needs a loader.
     #[error(
         "{path} is not statically linked, and the guest has no libraries for it; \
-         for the guest binary build with `RUSTFLAGS='-C target-feature=+crt-static'`, \
-         for busybox install the package busybox-static"
+         build the guest binary with ci/build-guest, \
+         and for busybox install the package busybox-static"
     )]
     NotStatic {
         /// The program.

@@ -16,10 +16,10 @@ use super::store::{About, Kernel, Store};
 use super::tools;
 use super::worktree::Worktree;
 use crate::catalogue::{Line, Variant};
-use crate::home::{Cancel, Home};
+use crate::home::{Cancel, Home, Lock};
 
-/// Room that a build in a complete object tree needs, and the store with it.
-const VARIANT_NEEDS: u64 = 1 << 30;
+/// How often a build begins again because another source was installed under it.
+const RESTARTS: usize = 2;
 
 /// Kernels, built when they are first asked for.
 #[derive(Debug, Clone)]
@@ -129,24 +129,47 @@ impl KernelStore {
         let lock = self
             .home
             .lock(&format!("source-{}", recipe.source.name), cancel, &waiting)?;
-        // It may have come while this one waited.
-        if let Some(kernel) = self.store().get(&recipe.key) {
-            return Ok(kernel);
+        let mut restarts = 0;
+        loop {
+            // While this one waited, the kernel may have come, and its source may have changed.
+            let recipe = Recipe::of(line, variant)?;
+            if let Some(kernel) = self.store().get(&recipe.key) {
+                return Ok(kernel);
+            }
+            match self.build(line, variant, &recipe, &lock, cancel, progress) {
+                Err(KernelError::SourceChanged { .. }) if restarts < RESTARTS => restarts += 1,
+                ended => return ended,
+            }
         }
+    }
 
+    fn build(
+        &self,
+        line: &Line,
+        variant: &Variant,
+        recipe: &Recipe,
+        lock: &Lock,
+        cancel: &Cancel,
+        progress: &dyn Fn(BuildProgress),
+    ) -> Result<Kernel, KernelError> {
         let began = Instant::now();
-        self.home.require_free(VARIANT_NEEDS, "building a kernel")?;
         let unpacking = || {
             progress(BuildProgress::Unpacking {
                 source: recipe.source.to_string(),
             })
         };
-        let tree = source::unpack(&self.home, line, &recipe.source, &lock, cancel, &unpacking)?;
+        let tree = source::unpack(&self.home, line, &recipe.source, lock, cancel, &unpacking)?;
+        let objects = ObjectTree::open(&tree, line, &recipe.config)?;
+        let room = match objects.is_complete() {
+            true => line.room.for_kernel(),
+            false => line.room.for_objects(),
+        };
+        self.home.require_free(room, "building a kernel")?;
+
         progress(BuildProgress::Patching);
         Worktree::at(&tree).prepare(recipe.patch.as_ref(), &recipe.source.to_string())?;
 
         progress(BuildProgress::Configuring);
-        let objects = ObjectTree::open(&tree, line, &recipe.config)?;
         let log_path = self
             .home
             .logs()
@@ -163,7 +186,7 @@ impl KernelStore {
             jobs: self.jobs,
             log,
             log_path,
-            lock: &lock,
+            lock,
             cancel,
         };
         build.configure(line.name.as_str(), &recipe.requests, &recipe.config_basis())?;

@@ -27,14 +27,22 @@ pub enum KernelError {
         /// What to do.
         remedy: String,
     },
-    /// Programs that a build needs are missing.
+    /// Another source was installed while this one was being unpacked.
+    #[error("the kernel source became {now} while {was} was being unpacked; run it again")]
+    SourceChanged {
+        /// The source that was asked for.
+        was: String,
+        /// The source that is there now.
+        now: String,
+    },
+    /// Programs or headers that a build needs are missing.
     #[error(
         "a kernel build needs {}, missing here; run `apt-get install {}` as root",
         tools.join(", "),
         packages.join(" ")
     )]
     NoTools {
-        /// The programs.
+        /// The programs and headers.
         tools: Vec<&'static str>,
         /// The Debian packages that bring them.
         packages: Vec<&'static str>,
@@ -103,7 +111,7 @@ pub enum KernelError {
         log: Utf8PathBuf,
     },
     /// Another program failed.
-    #[error("`{program}` failed ({status}): {output}")]
+    #[error("`{program}` failed ({status}): {output}; {remedy}")]
     Program {
         /// The program.
         program: &'static str,
@@ -111,6 +119,8 @@ pub enum KernelError {
         status: String,
         /// The end of what it said.
         output: String,
+        /// What to do.
+        remedy: &'static str,
     },
     /// The disk filled up. The store is as it was before.
     #[error(
@@ -122,7 +132,9 @@ pub enum KernelError {
         path: Utf8PathBuf,
     },
     /// A file operation failed.
-    #[error("cannot {action} {path}: {source}")]
+    #[error(
+        "cannot {action} {path}: {source}; check that it is there, that you may use it and that its disk is sound"
+    )]
     Io {
         /// What was tried, such as `copy`.
         action: &'static str,

@@ -26,5 +26,5 @@ pub use patch::PatchFile;
 pub use progress::BuildProgress;
 pub use source::SourceId;
 pub use store::{Kernel, Manifest, Store};
-pub use tools::{compiler, require_tools};
+pub use tools::{BUILD_TOOLS, BuildTool, ToolKind, compiler, require_tools};
 pub use worktree::Worktree;

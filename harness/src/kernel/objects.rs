@@ -14,13 +14,17 @@ use crate::catalogue::Line;
 /// Stands in the tree while make runs in it; holds the id of the boot.
 const MARKER: &str = ".swapmig-making";
 
+/// How much of a config's hash is in the name of its tree.
+const CONFIG_DIGITS: usize = 8;
+
 /// An object tree. Whoever uses it holds the source's lock.
 pub(super) struct ObjectTree {
     dir: Utf8PathBuf,
 }
 
 impl ObjectTree {
-    /// The tree for a line's config, created if absent, repaired if need be.
+    /// The tree for a line's config, created if absent, repaired if need be. Trees of other
+    /// configs of the line are removed: they are a gigabyte each.
     ///
     /// It stands in the source tree itself, for then Kbuild calls every source file by a relative
     /// name, and the place of the cache does not get into the kernel by way of KASAN's tables.
@@ -29,10 +33,12 @@ impl ObjectTree {
         line: &Line,
         config: &str,
     ) -> Result<Self, KernelError> {
-        let config = &blake3::hash(config.as_bytes()).to_hex()[..8];
+        let prefix = format!("objects-{}-", line.name);
+        let config = &blake3::hash(config.as_bytes()).to_hex()[..CONFIG_DIGITS];
         let tree = Self {
-            dir: source_tree.join(format!("objects-{}-{config}", line.name)),
+            dir: source_tree.join(format!("{prefix}{config}")),
         };
+        tree.remove_others(source_tree, &prefix)?;
         tree.recover()?;
         fs::create_dir_all(&tree.dir).map_err(KernelError::io("create", &tree.dir))?;
         Ok(tree)
@@ -41,6 +47,11 @@ impl ObjectTree {
     /// The tree itself.
     pub(super) fn dir(&self) -> &Utf8Path {
         &self.dir
+    }
+
+    /// Whether a kernel was built in it: the next one takes a few steps only.
+    pub(super) fn is_complete(&self) -> bool {
+        self.dir.join("vmlinux").is_file()
     }
 
     /// Note that make is about to run.
@@ -53,6 +64,25 @@ impl ObjectTree {
     pub(super) fn end(&self) -> Result<(), KernelError> {
         let path = self.dir.join(MARKER);
         fs::remove_file(&path).map_err(KernelError::io("remove", &path))
+    }
+
+    fn remove_others(&self, source_tree: &Utf8Path, prefix: &str) -> Result<(), KernelError> {
+        // Not by the prefix alone: it may begin another line's name.
+        let is_config =
+            |end: &str| end.len() == CONFIG_DIGITS && end.bytes().all(|b| b.is_ascii_hexdigit());
+        let entries = source_tree
+            .read_dir_utf8()
+            .and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        for entry in entries.map_err(KernelError::io("list", source_tree))? {
+            let of_line = entry
+                .file_name()
+                .strip_prefix(prefix)
+                .is_some_and(is_config);
+            if of_line && entry.path() != self.dir {
+                remove(entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     fn recover(&self) -> Result<(), KernelError> {

@@ -63,13 +63,17 @@ impl PatchFile {
         self.targets.keys().map(Utf8PathBuf::as_path)
     }
 
-    /// Fail, naming file and hunk, unless the patch applies to `tree` without fuzz.
+    /// Fail, naming file and hunk, unless the patch applies to `tree` without fuzz and touches its
+    /// targets only.
     pub fn check(&self, tree: &Utf8Path, source_id: &str) -> Result<(), KernelError> {
         let output = self.patch(tree, Mode::Try)?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        if let Some(what) = self.stray(&text) {
+            return Err(self.touches_more(what));
+        }
         if output.status.success() {
             return Ok(());
         }
-        let text = String::from_utf8_lossy(&output.stdout);
         let mut failures = self.failures(&text);
         if failures.is_empty() {
             let mut last = Vec::new();
@@ -107,6 +111,7 @@ impl PatchFile {
                 program: "patch",
                 status: output.status.to_string(),
                 output: super::run::shown(text.trim()),
+                remedy: "run it again: the source tree is brought back first",
             }),
         }
     }
@@ -128,6 +133,8 @@ impl PatchFile {
             "--batch",
             "--no-backup-if-mismatch",
             "--reject-file=-",
+            // Every name in double quotes, so that none can pass for another.
+            "--quoting-style=c",
         ]);
         if matches!(mode, Mode::Try) {
             command.arg("--dry-run");
@@ -144,13 +151,39 @@ impl PatchFile {
             })
     }
 
+    /// What `patch --dry-run` would touch beside the targets, as it says it. GNU patch knows more
+    /// forms of change than [`targets`] does, and the journal saves the targets alone.
+    fn stray<'a>(&self, text: &'a str) -> Option<&'a str> {
+        text.lines()
+            .filter_map(|line| line.strip_prefix("checking "))
+            .find(|&what| {
+                !checked_file(what)
+                    .is_some_and(|name| self.targets.contains_key(Utf8Path::new(name)))
+            })
+    }
+
+    fn touches_more(&self, what: &str) -> KernelError {
+        let name = what.split('"').nth(1).unwrap_or(what);
+        let text = String::from_utf8_lossy(&self.bytes);
+        let line = text.lines().position(|line| line.contains(name));
+        KernelError::BadPatch {
+            patch: self.path.clone(),
+            line: line.map_or(1, |index| index + 1),
+            reason: format!(
+                "GNU patch would also change {}, and no unified diff does; \
+                 write every change as a unified diff, with no renames and no changes of mode alone",
+                super::run::shown(what)
+            ),
+        }
+    }
+
     /// Read what `patch --dry-run` said.
     fn failures(&self, text: &str) -> Vec<HunkFailure> {
         let mut failures = Vec::new();
         let mut file = String::new();
         for line in text.lines() {
-            if let Some(name) = line.strip_prefix("checking file ") {
-                file = name.trim_matches('\'').to_owned();
+            if let Some(name) = line.strip_prefix("checking ").and_then(checked_file) {
+                file = name.to_owned();
             } else if let Some(hunk) = line
                 .strip_prefix("Hunk #")
                 .filter(|l| l.contains(" FAILED"))
@@ -215,6 +248,11 @@ impl PatchFile {
             .and_then(|h| target(h).ok().flatten())
             .map_or_else(|| "a file".to_owned(), Utf8PathBuf::into_string)
     }
+}
+
+/// The name in `file "NAME"`; a symbolic link or a file that is renamed has none.
+fn checked_file(what: &str) -> Option<&str> {
+    what.strip_prefix("file \"")?.strip_suffix('"')
 }
 
 /// Target → its hunks' headers; or the line and what is wrong with it.

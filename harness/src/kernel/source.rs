@@ -127,7 +127,10 @@ pub(super) fn unpack(
         return Ok(tree);
     }
     unpacking();
-    home.require_free(4 << 30, "unpacking and building a kernel from its source")?;
+    home.require_free(
+        line.room.for_source(),
+        "unpacking a kernel source and building it",
+    )?;
     let parent = sources.join(&id.name);
     remove(&parent)?;
     let staging = parent.join("unpacking");
@@ -157,6 +160,15 @@ pub(super) fn unpack(
             program: "tar",
             status: status.to_string(),
             output: last.join("\n"),
+            remedy: "the tarball may be damaged: reinstall its package, or put a whole one there",
+        });
+    }
+    // The tarball may have been replaced since its version was read.
+    let now = SourceId::of(line)?;
+    if now != *id {
+        return Err(KernelError::SourceChanged {
+            was: id.to_string(),
+            now: now.to_string(),
         });
     }
     // The name must not become visible before the files are on the disk.

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use regex::Regex;
 use swapmig_reports::record::{Class, ClassCounts, Ended, Expected, Finding, FindingKind, Status};
 
 use super::findings::refusal_title;
+use crate::catalogue::title_regex;
 use crate::guest::escape::escape;
 
 /// All that a verdict depends on.
@@ -188,7 +188,7 @@ fn as_expected(evidence: &Evidence<'_>, status: Status) -> bool {
 fn matches_whole(title: &str, finding: &Finding) -> bool {
     // The catalogue refuses a title that is no regular expression; a record of
     // another origin that holds one matches nothing.
-    let Ok(regex) = Regex::new(&format!("^(?:{title})$")) else {
+    let Ok(regex) = title_regex(title) else {
         return false;
     };
     std::iter::once(&finding.title)
