@@ -99,6 +99,7 @@ fn snapshot(when: When) -> Result<Event, MachineError> {
         vmstat: machine::vmstat()?,
         buddyinfo: machine::read("/proc/buddyinfo")?,
         swaps: machine::read("/proc/swaps")?,
+        tainted: machine::tainted()?,
     })
 }
 

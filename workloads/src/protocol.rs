@@ -126,6 +126,8 @@ pub enum Event {
         buddyinfo: String,
         /// `/proc/swaps`, whole.
         swaps: String,
+        /// `/proc/sys/kernel/tainted`: tells of a trace that the console may have lost.
+        tainted: u64,
     },
     /// A round of the workload begins.
     Round {

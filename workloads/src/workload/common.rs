@@ -36,7 +36,7 @@ impl Common {
         } = defaults;
         Ok(Self {
             workers: params.read("workers", 2, 1..=64)?,
-            pages: params.read("pages", 1024, 1..=65_536)?,
+            pages: params.read("pages", 1152, 1..=65_536)?,
             batch: params.read("batch", batch, 1..=65_536)?,
             rounds: params.read("rounds", rounds, 1..=most_rounds)?,
             keep_mib: params.read("keep_mib", 12, 1..=65_536)?,

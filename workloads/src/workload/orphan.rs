@@ -22,8 +22,8 @@ pub(super) struct Orphan {
 impl Orphan {
     pub(super) fn read(params: &mut Reader<'_>) -> Result<Self, ParamError> {
         let defaults = Defaults {
-            batch: 32,
-            rounds: 3,
+            batch: 64,
+            rounds: 2,
             // The crews of all rounds are started at the beginning.
             most_rounds: 64,
         };

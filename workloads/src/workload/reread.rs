@@ -25,14 +25,14 @@ pub(super) struct Reread {
 impl Reread {
     pub(super) fn read(params: &mut Reader<'_>) -> Result<Self, ParamError> {
         let defaults = Defaults {
-            batch: 64,
-            rounds: 3,
+            batch: 128,
+            rounds: 2,
             most_rounds: 100_000,
         };
         Ok(Self {
             common: Common::read(params, defaults)?,
             vma_pages: params.read("vma_pages", 16, 1..=4096)?,
-            swap_in_pages: params.read("swap_in_pages", 64, 0..=65_536)?,
+            swap_in_pages: params.read("swap_in_pages", 32, 0..=65_536)?,
         })
     }
 

@@ -17,7 +17,7 @@ impl Tmpfs {
     pub(super) fn read(params: &mut Reader<'_>) -> Result<Self, ParamError> {
         let defaults = Defaults {
             batch: 64,
-            rounds: 4,
+            rounds: 3,
             most_rounds: 100_000,
         };
         Ok(Self {
