@@ -91,12 +91,20 @@ fn check(out: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// From nothing in the cache to the verdict; and what of it is no kernel build.
+/// From nothing but installed packages to the verdict, programs and kernels built on the
+/// way; and what of it is no kernel build.
 fn cold(figures: &mut Figures, scratch: &Path) -> Result<()> {
     let home = scratch.join("home");
     let out = scratch.join("cold");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../ci/check");
     let started = Instant::now();
-    let status = check(&out, &[]).env("SWAPMIG_HOME", &home).status()?;
+    let status = Command::new(script)
+        .arg("--out")
+        .arg(&out)
+        .env("SWAPMIG_HOME", &home)
+        .env("CARGO_TARGET_DIR", scratch.join("target"))
+        .stdout(Stdio::null())
+        .status()?;
     let total = started.elapsed().as_secs_f64();
     let run = Run::read(&out)?;
     let building: f64 = run
@@ -140,10 +148,9 @@ fn rates(figures: &mut Figures, scratch: &Path) -> Result<()> {
     );
     let mut by_cell: BTreeMap<(String, String), Vec<&CellRecord>> = BTreeMap::new();
     for cell in &run.cells {
-        if let Some(result) = cell.result() {
-            let key = (cell.id.variant.clone(), cell.id.workload.clone());
-            by_cell.entry(key).or_default().push(result);
-        }
+        let key = (cell.id.variant.clone(), cell.id.workload.clone());
+        // A cell without a result counts as one that fell short.
+        by_cell.entry(key).or_default().extend(cell.result());
     }
     for ((variant, workload), results) in &by_cell {
         let name = format!("{variant}_{workload}");
@@ -238,8 +245,7 @@ fn leftovers(figures: &mut Figures, scratch: &Path) -> Result<()> {
     for (name, signal) in [("ctrl_c", "INT"), ("sigterm", "TERM"), ("sigkill", "KILL")] {
         let mut command = check(&scratch.join(format!("left-{name}")), &[]);
         let left = left_after(&mut command, |child| {
-            // Guests are up by then.
-            std::thread::sleep(Duration::from_secs(8));
+            wait_for_a_guest(child)?;
             Command::new("kill")
                 .args(["-s", signal, &child.id().to_string()])
                 .status()?;
@@ -275,6 +281,30 @@ fn left_after(
         );
     }
     Ok(f64::from(left))
+}
+
+/// Waits until a guest is up: a signal before that would meet nothing.
+fn wait_for_a_guest(child: &mut Child) -> Result<()> {
+    let children = format!("/proc/{0}/task", child.id());
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Err(
+                format!("the check ended by itself before a guest was up ({status})").into(),
+            );
+        }
+        for task in std::fs::read_dir(&children)? {
+            let listed = std::fs::read_to_string(task?.path().join("children")).unwrap_or_default();
+            let is_guest = |pid: &str| {
+                std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
+                    line.starts_with(b"qemu-system") && line.windows(7).any(|w| w == b"-initrd")
+                })
+            };
+            if listed.split_whitespace().any(is_guest) {
+                return Ok(());
+            }
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn code(status: ExitStatus) -> f64 {

@@ -13,6 +13,8 @@ pub enum Event {
     RunStarted {
         /// Where its results go.
         dir: Utf8PathBuf,
+        /// How many cells have a result from before.
+        done: usize,
         /// What is known so far.
         record: Box<RunRecord>,
     },

@@ -229,6 +229,13 @@ impl Plan {
             require_known(path, &text, "kernel line", line, &known_lines)?;
             let known_variants = names.variants(line.get_ref());
             for group in &file.cells {
+                if group.variants.is_empty() || group.workloads.is_empty() || group.seeds.is_empty()
+                {
+                    return Err(impossible(
+                        "a [[cells]] without a variant, a workload or a seed".into(),
+                        "Fill its list, or leave it out.",
+                    ));
+                }
                 let group_seeds = seeds.map_or_else(|| group.seeds.clone(), |n| (1..=n).collect());
                 for variant in &group.variants {
                     require_known(path, &text, "variant", variant, &known_variants)?;
@@ -435,6 +442,12 @@ seeds = [1, 2]
             .unwrap_err()
             .to_string();
         assert!(error.contains("6.12.fixed.orphan.1 twice"), "{error}");
+    }
+
+    #[test]
+    fn a_group_of_no_cells_is_not_dropped_in_silence() {
+        let error = parse(&GOOD.replace("[1, 2]", "[]")).unwrap_err();
+        assert!(matches!(error, PlanError::Impossible { .. }), "{error}");
     }
 
     #[test]

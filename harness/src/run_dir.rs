@@ -7,27 +7,42 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::FlockOperation;
 use serde::Serialize;
-use swapmig_reports::record::{CellId, RunRecord};
+use swapmig_reports::record::{CellId, CellRecord, RunRecord, Status};
 
 /// A run's directory.
 #[derive(Debug, Clone)]
 pub struct RunDir {
     path: Utf8PathBuf,
+    // Holds the lock: two harnesses in one run would undo each other's cells.
+    _lock: Arc<File>,
 }
 
 /// Why a run's directory cannot be made or read.
 #[derive(Debug, thiserror::Error)]
 pub enum RunDirError {
     /// It cannot be made.
-    #[error("The run's folder {path} cannot be made: {source}. Name another one with --out.")]
+    #[error(
+        "The run's folder {path} cannot be made: {source}. Make room, or name another folder with --out; \
+         a run that began goes on with `swapmig run PLAN --resume RUN`."
+    )]
     Create {
         /// The folder.
         path: Utf8PathBuf,
         /// The system's error.
         source: io::Error,
+    },
+    /// Another swapmig is at work in it.
+    #[error(
+        "The run {path} is being worked on by another swapmig. Wait for it, or name another folder with --out."
+    )]
+    Busy {
+        /// The folder.
+        path: Utf8PathBuf,
     },
     /// One of its files cannot be written.
     #[error("The file {path} cannot be written: {source}. What was written before is intact.")]
@@ -65,18 +80,35 @@ impl RunDir {
                 source,
             })?;
         }
-        Ok(Self { path })
+        Self::locked(path)
     }
 
     /// Opens the folder of a run.
     pub fn open(path: Utf8PathBuf) -> Result<Self, RunDirError> {
         let record = path.join("run.json");
         match fs::metadata(&record) {
-            Ok(_) => Ok(Self { path }),
+            Ok(_) => Self::locked(path),
             Err(source) => Err(RunDirError::Read {
                 path: record,
                 source,
             }),
+        }
+    }
+
+    /// The folder, while nobody else works in it.
+    fn locked(path: Utf8PathBuf) -> Result<Self, RunDirError> {
+        let read = |source| RunDirError::Read {
+            path: path.clone(),
+            source,
+        };
+        let lock = File::open(&path).map_err(read)?;
+        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self {
+                path,
+                _lock: Arc::new(lock),
+            }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(RunDirError::Busy { path }),
+            Err(error) => Err(read(error.into())),
         }
     }
 
@@ -85,21 +117,24 @@ impl RunDir {
         &self.path
     }
 
-    /// The folder of a cell, made if need be. What an earlier, unfinished
-    /// try left there is removed.
+    /// The folder of a cell, made anew.
     pub fn fresh_cell(&self, cell: &CellId) -> Result<Utf8PathBuf, RunDirError> {
-        let path = self.cell(cell);
-        match fs::remove_dir_all(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(RunDirError::Create { path, source });
-            }
-            _ => {}
-        }
-        fs::create_dir(&path).map_err(|source| RunDirError::Create {
-            path: path.clone(),
-            source,
-        })?;
-        Ok(path)
+        fresh(self.cell(cell))
+    }
+
+    /// The folder for what only a running harness needs, made anew.
+    pub fn fresh_scratch(&self) -> Result<Utf8PathBuf, RunDirError> {
+        fresh(self.scratch())
+    }
+
+    /// Removes what only a running harness needs.
+    pub fn remove_scratch(&self) {
+        // What cannot be removed now is removed by whoever goes on with the run.
+        let _ = fs::remove_dir_all(self.scratch());
+    }
+
+    fn scratch(&self) -> Utf8PathBuf {
+        self.path.join("scratch")
     }
 
     /// The folder of a cell.
@@ -107,9 +142,13 @@ impl RunDir {
         self.path.join("cells").join(cell.name())
     }
 
-    /// Whether a cell has its result.
+    /// Whether a cell has a result that stands. An ERROR does not: it is nobody's
+    /// verdict, and its cause may be mended.
     pub fn is_finished(&self, cell: &CellId) -> bool {
-        self.cell(cell).join("cell.json").exists()
+        fs::read(self.cell(cell).join("cell.json"))
+            .ok()
+            .and_then(|text| serde_json::from_slice::<CellRecord>(&text).ok())
+            .is_some_and(|record| record.cell == *cell && record.status != Status::Error)
     }
 
     /// Writes `run.json`.
@@ -121,6 +160,24 @@ impl RunDir {
     pub fn write(&self, name: &str, content: &[u8]) -> Result<(), RunDirError> {
         write_whole(&self.path.join(name), content)
     }
+}
+
+/// Makes a folder that nobody else can look into. What an earlier, unfinished
+/// try left there is removed.
+fn fresh(path: Utf8PathBuf) -> Result<Utf8PathBuf, RunDirError> {
+    let create = |source| RunDirError::Create {
+        path: path.clone(),
+        source,
+    };
+    match fs::remove_dir_all(&path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(create(source)),
+        _ => {}
+    }
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&path)
+        .map_err(create)?;
+    Ok(path)
 }
 
 /// Writes JSON, whole or not at all.
@@ -201,6 +258,19 @@ mod tests {
             .map(|e| e.unwrap().file_name())
             .collect();
         assert_eq!(left.len(), 3, "no temporary file is left: {left:?}");
+    }
+
+    #[test]
+    fn a_run_that_is_being_worked_on_is_left_alone() {
+        let (_keep, path) = scratch();
+        let run = RunDir::create(path.clone()).unwrap();
+        run.write("run.json", b"{}").unwrap();
+        assert!(matches!(
+            RunDir::open(path.clone()),
+            Err(RunDirError::Busy { .. })
+        ));
+        drop(run);
+        assert!(RunDir::open(path).is_ok());
     }
 
     #[test]

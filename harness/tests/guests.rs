@@ -10,6 +10,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use camino::Utf8Path;
+use swapmig::guest_binary;
+use swapmig::image::{Image, ImageSpec, Tools};
 use swapmig_reports::record::{CellRecord, Class, Ended, FindingKind, Status};
 use swapmig_reports::run::Run;
 use tempfile::TempDir;
@@ -342,7 +345,7 @@ fn a_variant_that_no_longer_applies_leaves_the_others_judged_and_the_run_inconcl
     let plan = dir.path().join("plan.toml");
     std::fs::write(
         &plan,
-        "name = \"stale\"\nlines = [\"6.12\"]\n[[cells]]\nvariants = [\"no-guard-anon\", \"fixed\"]\nworkloads = [\"tmpfs\"]\n",
+        "name = \"stale\"\nlines = [\"6.12\"]\n[[cells]]\nvariants = [\"no-guard-anon\", \"fixed\"]\nworkloads = [\"tmpfs\"]\n[workload.tmpfs]\nat_least = { U2 = 500 }\n",
     )
     .unwrap();
     let ran = output(
@@ -368,6 +371,17 @@ fn a_variant_that_no_longer_applies_leaves_the_others_judged_and_the_run_inconcl
     assert_eq!(judged[0].status, Status::Pass, "{:?}", judged[0].reasons);
 }
 
+/// The largest file that a run needs from its start on.
+fn image_size(dir: &TempDir) -> u64 {
+    let spec = ImageSpec {
+        guest_binary: guest_binary::locate(env!("CARGO_BIN_EXE_swapmig").into()).unwrap(),
+        images_dir: concat!(env!("CARGO_MANIFEST_DIR"), "/../images").into(),
+        tools: Tools::default(),
+    };
+    let image = Image::build(&spec, Utf8Path::from_path(dir.path()).unwrap()).unwrap();
+    std::fs::metadata(image.initramfs).unwrap().len()
+}
+
 #[test]
 fn a_full_disk_ends_the_run_and_leaves_it_readable() {
     checked();
@@ -375,9 +389,8 @@ fn a_full_disk_ends_the_run_and_leaves_it_readable() {
     let out = dir.path().join("out");
     std::fs::create_dir(&out).unwrap();
     // A file system of its own, too small for six cells; nobody but this shell sees it.
-    let script = "mount -t tmpfs -o size=15500k tmpfs \"$1/disk\" || exit 90
+    let script = "mount -t tmpfs -o size=$3 tmpfs \"$1/disk\" || exit 90
         \"$2\" check --out \"$1/disk/run\"; code=$?
-        rm -rf \"$1\"/disk/run/.tmp*
         cp -r \"$1/disk/run\" \"$1/out\"; exit $code";
     std::fs::create_dir(dir.path().join("disk")).unwrap();
     let ran = output(
@@ -393,6 +406,7 @@ fn a_full_disk_ends_the_run_and_leaves_it_readable() {
             ])
             .arg(dir.path())
             .arg(env!("CARGO_BIN_EXE_swapmig"))
+            .arg((image_size(&dir) + (1 << 20)).to_string())
             .stdin(Stdio::null()),
     );
     let said = String::from_utf8_lossy(&ran.stderr);

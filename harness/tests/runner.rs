@@ -10,7 +10,7 @@ use swapmig::plan::Limits;
 use swapmig::runner::executor::{CONSOLE_MAX, Task, execute};
 use swapmig::runner::observation::Observation;
 use swapmig_reports::record::Ended;
-use swapmig_workloads::protocol::{self, Event, Job, Mismatch, Workload};
+use swapmig_workloads::protocol::{self, Event, Job, Mismatch, Probe, Workload};
 
 /// What a scripted guest does next.
 enum Act {
@@ -166,7 +166,11 @@ async fn run_guest(mut guest: FakeGuest) -> Ran {
         workload: Workload::Orphan,
         seed: 1,
         params: BTreeMap::new(),
-        probes: Vec::new(),
+        probes: vec![Probe {
+            name: "moved_u4".into(),
+            definition: String::new(),
+            filter: String::new(),
+        }],
         sample_ms: 1000,
     };
     let limits = Limits::default();
@@ -199,7 +203,7 @@ async fn a_workload_that_ends_is_done_and_counted() {
             event(Event::Verified { pages: 7 }),
             event(Event::Sample {
                 at_ms: 5,
-                probes: BTreeMap::from([("moved_u4".into(), 3)]),
+                probes: BTreeMap::from([("moved_u4".into(), 3), ("unasked".into(), 9)]),
                 vmstat: BTreeMap::new(),
             }),
             event(Event::Done { elapsed_ms: 6 }),
@@ -208,7 +212,8 @@ async fn a_workload_that_ends_is_done_and_counted() {
     .await;
     assert_eq!(ran.seen.ended, Ended::Done);
     assert_eq!(ran.seen.verified, 7);
-    assert_eq!(ran.seen.final_probes()["moved_u4"], 3);
+    let counted = BTreeMap::from([("moved_u4".to_owned(), 3)]);
+    assert_eq!(ran.seen.final_probes(), counted, "only what was asked for");
     assert_eq!(ran.seen.timing.workload_ms, Some(6));
     assert_eq!(ran.guest.job.map(|job| job.seed), Some(1));
 }
@@ -329,6 +334,26 @@ async fn a_boot_that_chatters_for_ever_ends_at_its_limit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_guest_that_never_pauses_does_not_outrun_its_limits() {
+    let rush = (0..2_000_000).map(|_| {
+        // Less than the resolution of the runner's timer: there is always a signal.
+        Act::Say(
+            Duration::from_micros(200),
+            Signal::Event(Event::Round {
+                round: 1,
+                rounds: 1,
+            }),
+        )
+    });
+    let ran = run(with(begun(), rush.collect())).await;
+    assert!(
+        matches!(ran.seen.ended, Ended::TimedOut { .. }),
+        "{:?}",
+        ran.seen.ended
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_workload_that_never_ends_times_out() {
     let busy = (0..100_000).map(|round| {
         Act::Say(
@@ -361,8 +386,8 @@ async fn a_slow_boot_gives_the_workload_more_time() {
         ];
         run(script).await.took - Duration::from_secs(boot)
     };
-    let (fast, slow) = (slow(1).await, slow(10).await);
-    assert!(slow > fast * 9, "{fast:?} {slow:?}");
+    let (fast, slow) = (slow(14).await, slow(19).await);
+    assert!(slow > fast + Duration::from_secs(40), "{fast:?} {slow:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,6 +18,7 @@ impl Build {
             format: FORMAT,
             id: "2026-11-25T07-00-00Z".to_owned(),
             plan: "first-light".to_owned(),
+            seeds: None,
             started: "2026-11-25T07:00:00Z".parse().unwrap(),
             finished: Some("2026-11-25T07:01:21Z".parse().unwrap()),
             host: HostRecord {

@@ -10,7 +10,10 @@
 //! RUN/cells/CELL/job.json       what the guest was asked
 //! RUN/cells/CELL/console.log    its serial console, raw bytes
 //! RUN/cells/CELL/events.jsonl   its events, one a line, with the host's clock
+//! RUN/cells/CELL/qemu.log       QEMU's own words
+//! RUN/cells/CELL/diagnosis-*.txt what a guest that hung was asked
 //! RUN/cells/CELL/cell.json      the result
+//! RUN/report.html
 //! ```
 
 use std::collections::BTreeMap;
@@ -30,6 +33,8 @@ pub struct RunRecord {
     pub id: String,
     /// Name of the plan.
     pub plan: String,
+    /// Seeds 1 to this replace those of the plan, where given.
+    pub seeds: Option<u64>,
     /// When the run began.
     pub started: Timestamp,
     /// When it ended; absent while it runs and after it was killed.

@@ -32,6 +32,7 @@ pub(crate) enum MachineError {
 
 const VMSTAT: &str = "/proc/vmstat";
 const MEMINFO: &str = "/proc/meminfo";
+const TAINTED: &str = "/proc/sys/kernel/tainted";
 const COMPACT: &str = "/proc/sys/vm/compact_memory";
 const WRITEBACK_LIMIT: Duration = Duration::from_secs(60);
 const WRITEBACK_PAUSE: Duration = Duration::from_millis(10);
@@ -77,6 +78,17 @@ pub(crate) fn free_kib() -> Result<u64, MachineError> {
 /// All memory in KiB.
 pub(crate) fn total_kib() -> Result<u64, MachineError> {
     meminfo("MemTotal:")
+}
+
+/// What the kernel is tainted by, a set of bits.
+pub(crate) fn tainted() -> Result<u64, MachineError> {
+    read(TAINTED)?
+        .trim()
+        .parse()
+        .map_err(|_| MachineError::Missing {
+            file: TAINTED,
+            name: "of taints",
+        })
 }
 
 /// A text file of `/proc`, for a snapshot.

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `swapmig kernel`: build kernels ahead of a run, list what there is.
 
-use std::io::IsTerminal;
+use std::cell::RefCell;
 use std::process::ExitCode;
 
 use swapmig_reports::summary::Outcome;
+use tokio_util::sync::CancellationToken;
 
 use super::args::KernelCommand;
 use super::failure::Failure;
-use super::setting::stop_on_signals;
+use super::setting::{stop_on_signals, view};
 use crate::catalogue::{Images, Line, Variant};
-use crate::event::{Event, KernelEvent, Sink};
+use crate::event::{Event, KernelEvent};
 use crate::home::{Cancel, Home};
-use crate::kernel::KernelStore;
+use crate::kernel::{Kernel, KernelStore};
 use crate::runner::dispatch::{progress_event, settled, unavailable};
-use crate::sinks;
 
 /// Builds or lists.
 pub(super) async fn kernel(command: KernelCommand) -> Result<ExitCode, Failure> {
@@ -58,22 +58,9 @@ async fn build(
     variants: Vec<Variant>,
 ) -> Result<ExitCode, Failure> {
     let stop = stop_on_signals()?;
-    let cancel = Cancel::default();
-    let build_cancel = cancel.clone();
-    let mut work =
-        tokio::task::spawn_blocking(move || build_all(&store, &line, &variants, &build_cancel));
-    let complete = tokio::select! {
-        done = &mut work => done,
-        () = stop.cancelled() => {
-            cancel.cancel();
-            work.await
-        }
-    }
-    .map_err(Failure::host)?;
-    if stop.is_cancelled() {
-        return Err(Failure::Host(miette::miette!(
-            "The build was stopped; the store is whole. The same command goes on where it stopped."
-        )));
+    let mut complete = true;
+    for variant in variants {
+        complete &= ensure(&store, &line, variant, &stop).await?.is_some();
     }
     Ok(if complete {
         ExitCode::SUCCESS
@@ -82,35 +69,48 @@ async fn build(
     })
 }
 
-/// Builds one after the other; whether all could be had.
-fn build_all(store: &KernelStore, line: &Line, variants: &[Variant], cancel: &Cancel) -> bool {
-    let view: Box<dyn Sink> = match std::io::stderr().is_terminal() {
-        true => Box::new(sinks::Terminal::default()),
-        false => Box::new(sinks::Plain::new(std::io::stderr())),
+/// Gets a kernel, showing how the build goes on; [`None`] when it cannot be had, which is then told.
+pub(super) async fn ensure(
+    store: &KernelStore,
+    line: &Line,
+    variant: Variant,
+    stop: &CancellationToken,
+) -> Result<Option<Kernel>, Failure> {
+    let cancel = Cancel::default();
+    let (store, line, build_cancel) = (store.clone(), line.clone(), cancel.clone());
+    let mut build =
+        tokio::task::spawn_blocking(move || watched(&store, &line, &variant, &build_cancel));
+    let built = tokio::select! {
+        built = &mut build => built,
+        () = stop.cancelled() => {
+            cancel.cancel();
+            build.await
+        }
     };
-    let view = std::cell::RefCell::new(view);
-    let mut complete = true;
-    for variant in variants {
-        let name = format!("{}/{}", line.name, variant.name);
-        let tell = |what| {
-            // A view that cannot be written to is no reason to end a build.
-            let _ = view.borrow_mut().event(&Event::Kernel {
-                name: name.clone(),
-                what,
-            });
-        };
-        let record = match store.ensure(line, variant, cancel, &|p| tell(progress_event(p))) {
-            Ok(kernel) => settled(&kernel),
-            Err(_) if cancel.is_cancelled() => return false,
-            Err(error) => {
-                complete = false;
-                unavailable(&error)
-            }
-        };
-        tell(KernelEvent::Settled(record));
+    if stop.is_cancelled() {
+        return Err(Failure::Host(miette::miette!(
+            "The build was stopped; the store is whole. The same command goes on where it stopped."
+        )));
     }
-    let _ = view
-        .borrow_mut()
-        .event(&Event::RunFinished { stopped: false });
-    complete
+    built.map_err(Failure::host)
+}
+
+fn watched(store: &KernelStore, line: &Line, variant: &Variant, cancel: &Cancel) -> Option<Kernel> {
+    let view = RefCell::new(view());
+    let name = format!("{}/{}", line.name, variant.name);
+    // A view that cannot be written to is no reason to end a build.
+    let tell = |event| drop(view.borrow_mut().event(&event));
+    let about = |what| Event::Kernel {
+        name: name.clone(),
+        what,
+    };
+    let built = store.ensure(line, variant, cancel, &|progress| {
+        tell(about(progress_event(progress)));
+    });
+    if !cancel.is_cancelled() {
+        let record = built.as_ref().map_or_else(unavailable, settled);
+        tell(about(KernelEvent::Settled(record)));
+    }
+    tell(Event::RunFinished { stopped: false });
+    built.ok()
 }

@@ -24,7 +24,16 @@ pub fn main() -> ExitCode {
             None => ExitCode::from(2),
         };
     }
-    if let Ok(filter) = EnvFilter::try_from_env("SWAPMIG_LOG") {
+    if let Ok(wanted) = std::env::var("SWAPMIG_LOG") {
+        let filter = match EnvFilter::try_new(&wanted) {
+            Ok(filter) => filter,
+            Err(error) => {
+                return Failure::Usage(miette::miette!(
+                    "SWAPMIG_LOG is `{wanted}`, which is no filter: {error}. Set it to debug, or to swapmig=trace."
+                ))
+                .tell();
+            }
+        };
         tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(std::io::stderr)

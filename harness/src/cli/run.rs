@@ -1,23 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `swapmig check` and `swapmig run`.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use swapmig_reports::record::RunRecord;
+use swapmig_reports::run::Run;
 
 use super::args::RunOptions;
 use super::failure::Failure;
 use super::report;
-use super::setting::{KnownNames, Setting, jobs, stop_on_signals};
+use super::setting::{KnownNames, Setting, jobs, stop_on_signals, view};
 use crate::catalogue::Images;
 use crate::event::Sink;
 use crate::plan::Plan;
 use crate::run_dir::RunDir;
 use crate::runner::dispatch;
 use crate::sinks;
+
+/// A run's copy of its plan.
+const PLAN: &str = "plan.toml";
 
 /// Judges the fixed kernel and the broken variants beside it.
 pub(super) async fn check(options: RunOptions) -> Result<ExitCode, Failure> {
@@ -31,11 +34,12 @@ pub(super) async fn run(
     resume: Option<Utf8PathBuf>,
     options: RunOptions,
 ) -> Result<ExitCode, Failure> {
-    let plan = Plan::load(path, &names()?, options.seeds).map_err(Failure::usage)?;
-    let setting = Setting::find()?;
     match resume {
-        None => start(&setting, plan, options).await,
-        Some(run) => go_on(&setting, plan, run, options).await,
+        None => {
+            let plan = Plan::load(path, &names()?, options.seeds).map_err(Failure::usage)?;
+            start(&Setting::find()?, plan, options).await
+        }
+        Some(run) => go_on(path, run, options).await,
     }
 }
 
@@ -48,34 +52,46 @@ fn names() -> Result<KnownNames, Failure> {
 async fn start(setting: &Setting, plan: Plan, options: RunOptions) -> Result<ExitCode, Failure> {
     let id = run_id(&plan.name);
     let path = options.out.unwrap_or_else(|| setting.home.runs().join(&id));
-    let record = dispatch::record(id, &plan, setting.host()?);
+    let record = dispatch::record(id, &plan, options.seeds, setting.host()?);
     let dir = RunDir::create(path).map_err(Failure::usage)?;
-    dir.write("plan.toml", plan.text.as_bytes())
+    dir.write(PLAN, plan.text.as_bytes())
         .map_err(Failure::host)?;
+    dir.write_record(&record).map_err(Failure::host)?;
     carry_out(setting, plan, dir, record, options.jobs).await
 }
 
+/// The rest of a run belongs to the same plan and the same kind of guest, or it would be another run.
 async fn go_on(
-    setting: &Setting,
-    plan: Plan,
+    path: &Utf8Path,
     run: Utf8PathBuf,
     options: RunOptions,
 ) -> Result<ExitCode, Failure> {
-    let before = swapmig_reports::run::Run::read(run.as_std_path()).map_err(Failure::usage)?;
+    let record = Run::read(run.as_std_path()).map_err(Failure::usage)?.record;
+    let plan = Plan::load(path, &names()?, record.seeds).map_err(Failure::usage)?;
     let dir = RunDir::open(run).map_err(Failure::usage)?;
-    let planned: Vec<_> = plan.cells.iter().map(|cell| cell.id.clone()).collect();
-    if before.record.cells != planned {
+    let own = dir.path().join(PLAN);
+    let begun_with = std::fs::read_to_string(&own).map_err(Failure::usage)?;
+    if begun_with != plan.text {
         return Err(Failure::Usage(miette::miette!(
-            "The run {} is of another plan: its cells are not those of this one. Resume it with {}.",
+            "The run {} was begun with another plan than {path}. Go on with its own: swapmig run {own} --resume {}",
             dir.path(),
-            dir.path().join("plan.toml")
+            dir.path()
+        )));
+    }
+    let setting = Setting::find()?;
+    if record.host.accelerator != setting.choice.accelerator.name() {
+        return Err(Failure::Usage(miette::miette!(
+            "The run {} was begun under {}, and guests now run under {}. Start a new run.",
+            dir.path(),
+            record.host.accelerator,
+            setting.choice.accelerator
         )));
     }
     let record = RunRecord {
         finished: None,
-        ..before.record
+        ..record
     };
-    carry_out(setting, plan, dir, record, options.jobs).await
+    carry_out(&setting, plan, dir, record, options.jobs).await
 }
 
 async fn carry_out(
@@ -86,10 +102,7 @@ async fn carry_out(
     asked_jobs: Option<u16>,
 ) -> Result<ExitCode, Failure> {
     let jobs = jobs(asked_jobs, &plan.machine)?;
-    let mut view: Box<dyn Sink> = match std::io::stderr().is_terminal() {
-        true => Box::new(sinks::Terminal::default()),
-        false => Box::new(sinks::Plain::new(std::io::stderr())),
-    };
+    let mut view = view();
     let choice = &setting.choice;
     let note = format!(
         "{jobs} guest(s) at a time under {}: {}",
@@ -119,7 +132,7 @@ async fn carry_out(
     if stop.is_cancelled() {
         return Err(Failure::Host(miette::miette!(
             "The run was stopped; every guest has ended. Go on with: swapmig run {} --resume {}",
-            dir.path().join("plan.toml"),
+            dir.path().join(PLAN),
             dir.path()
         )));
     }

@@ -2,6 +2,7 @@
 //! What every command that boots guests finds on its machine.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::failure::Failure;
 use crate::accel::{self, Choice};
 use crate::catalogue::{CatalogueError, Images};
+use crate::event::Sink;
 use crate::guest::launcher::Launcher;
 use crate::guest_binary;
 use crate::home::Home;
@@ -19,6 +21,7 @@ use crate::image::{ImageSpec, Tools};
 use crate::kernel::KernelStore;
 use crate::plan::{Machine, Names};
 use crate::runner::dispatch::Context;
+use crate::sinks;
 
 /// What QEMU needs beside the guest's own memory, in MiB.
 const QEMU_OVERHEAD_MIB: u64 = 256;
@@ -76,6 +79,14 @@ impl Setting {
     }
 }
 
+/// What whoever started the command sees of its events: a live view, or lines for a log.
+pub(super) fn view() -> Box<dyn Sink> {
+    match std::io::stderr().is_terminal() {
+        true => Box::new(sinks::Terminal::default()),
+        false => Box::new(sinks::Plain::new(std::io::stderr())),
+    }
+}
+
 /// This program's own file.
 pub(super) fn swapmig() -> Result<Utf8PathBuf, Failure> {
     let path = std::env::current_exe().map_err(Failure::host)?;
@@ -120,6 +131,12 @@ pub(super) fn stop_on_signals() -> Result<CancellationToken, Failure> {
             _ = terminate.recv() => {}
         }
         asked.cancel();
+        // Asked again: at once. Guests and builds die with this process.
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        std::process::exit(4);
     });
     Ok(stop)
 }

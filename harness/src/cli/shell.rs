@@ -11,11 +11,11 @@ use swapmig_workloads::protocol::Event;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
+use super::kernel;
 use super::setting::{Setting, stop_on_signals};
 use crate::guest::qemu::{GuestSpec, QemuGuest};
 use crate::guest::ssh::{self, SshKeys};
 use crate::guest::{Guest, Signal};
-use crate::home::Cancel;
 use crate::image::Image;
 use crate::kernel::KernelStore;
 use crate::plan::{Limits, Machine};
@@ -94,12 +94,11 @@ async fn boot(
         .variant(&line, variant)
         .map_err(Failure::usage)?;
     let store = KernelStore::new(setting.home.clone());
-    let kernel = tokio::task::spawn_blocking(move || {
-        store.ensure(&line, &variant, &Cancel::default(), &|_| {})
-    })
-    .await
-    .map_err(Failure::host)?
-    .map_err(Failure::host)?;
+    let Some(kernel) = kernel::ensure(&store, &line, variant, stop).await? else {
+        return Err(Failure::Host(miette::miette!(
+            "Without its kernel there is no guest to enter."
+        )));
+    };
     let image = Image::build(&setting.image_spec(), dir).map_err(Failure::host)?;
     let spec = GuestSpec {
         accelerator: setting.choice.accelerator,

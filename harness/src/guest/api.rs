@@ -53,7 +53,7 @@ pub trait Guest: Send {
 pub enum GuestError {
     /// QEMU is not there or cannot be started.
     #[error(
-        "QEMU ({program}) cannot be started: {source}. Install it: apt-get install qemu-system-x86."
+        "The process for {program} cannot be started: {source}. Look at the limits on processes and memory."
     )]
     Start {
         /// What was to be run.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! QEMU's command line.
 
+use std::time::Duration;
+
 use camino::Utf8Path;
 
 use crate::accel::Accelerator;
@@ -43,6 +45,10 @@ pub struct CommandLine<'a> {
     /// The file into which QEMU writes the serial console.
     pub console: &'a Utf8Path,
 }
+
+/// How long a guest may hang before its kernel's own detectors have said so: twice
+/// the time of the hung task detector, which looks no more often, and some.
+pub const DETECTED_WITHIN: Duration = Duration::from_secs(130);
 
 /// What a guest's kernel is told.
 ///

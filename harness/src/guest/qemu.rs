@@ -2,6 +2,7 @@
 //! A guest in QEMU.
 
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::process::{ExitStatus, Stdio};
@@ -14,7 +15,7 @@ use futures_util::StreamExt;
 use qapi::futures::{QapiService, QmpStreamTokio};
 use qapi::qmp;
 use swapmig_workloads::protocol::Job;
-use tokio::io::{AsyncWriteExt, BufReader, WriteHalf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, WriteHalf};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::Child;
@@ -34,6 +35,8 @@ use crate::plan::Machine;
 const CONSOLE_POLL: Duration = Duration::from_millis(20);
 /// How many signals may wait for the runner.
 const SIGNALS: usize = 256;
+/// How many bytes of events a guest may send: what is kept of them is bounded by this.
+const JOB_PORT_MAX: u64 = 32 << 20;
 /// How many bytes of QEMU's own words go into a reason.
 const LAST_WORDS: usize = 500;
 /// What is asked of a guest that hangs: the file it becomes and the command that prints it.
@@ -94,7 +97,7 @@ pub struct QemuGuest {
     keys: Arc<SshKeys>,
     answer_within: Duration,
     kill: CancellationToken,
-    gone: watch::Receiver<bool>,
+    exit: watch::Receiver<Option<String>>,
     // Aborts the tasks that feed `signals` when the guest is dropped; the child dies with its task.
     _tasks: JoinSet<()>,
 }
@@ -158,15 +161,25 @@ impl QemuGuest {
         let (sender, signals) = mpsc::channel(SIGNALS);
         let kill = CancellationToken::new();
         let (exit_sender, exit) = watch::channel(None);
-        let (gone_sender, gone) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(wait_for_exit(child, kill.clone(), words, exit_sender));
-        tasks.spawn(follow_console(tail, exit, sender.clone(), gone_sender));
+        // Held by whoever still delivers; its end says that all was delivered.
+        let (delivering, delivered) = mpsc::channel::<()>(1);
+        tasks.spawn(follow_console(
+            tail,
+            exit.clone(),
+            delivered,
+            sender.clone(),
+        ));
 
         let (job_reader, job_writer) = into_tokio(job.ours)
             .map_err(|e| make("job channel", e))?
             .into_split();
-        tasks.spawn(follow_job_port(job_reader, sender.clone()));
+        tasks.spawn(follow_job_port(
+            job_reader,
+            sender.clone(),
+            delivering.clone(),
+        ));
 
         let qmp = into_tokio(qmp.ours).map_err(|e| make("monitor", e))?;
         let negotiation = async {
@@ -179,7 +192,7 @@ impl QemuGuest {
             .map_err(|e| {
                 GuestError::Qmp(format!("{e}; {}", last_words(&spec.dir.join("qemu.log"))))
             })?;
-        tasks.spawn(follow_monitor(events, sender));
+        tasks.spawn(follow_monitor(events, sender, delivering));
 
         Ok(Self {
             signals,
@@ -189,7 +202,7 @@ impl QemuGuest {
             keys: spec.keys.clone(),
             answer_within: spec.answer_within,
             kill,
-            gone,
+            exit,
             _tasks: tasks,
         })
     }
@@ -260,8 +273,9 @@ impl Guest for QemuGuest {
 
     async fn end(&mut self) {
         self.kill.cancel();
-        // An error means that the task which tells is gone, and the child with it.
-        let _ = self.gone.wait_for(|gone| *gone).await;
+        // Not by way of the signals: nobody may be receiving them any more. An error means
+        // that the task which tells is gone, and the child with it.
+        let _ = self.exit.wait_for(Option::is_some).await;
     }
 }
 
@@ -304,9 +318,15 @@ fn exit_reason(status: ExitStatus, words: &Utf8Path) -> String {
 
 /// What QEMU said of itself, bounded: a guest can make it say things.
 fn last_words(path: &Utf8Path) -> String {
-    let said = std::fs::read(path).unwrap_or_default();
-    let tail = &said[said.len().saturating_sub(LAST_WORDS)..];
-    match tail.trim_ascii() {
+    let tail = || -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(LAST_WORDS as u64)))?;
+        let mut tail = Vec::new();
+        file.take(LAST_WORDS as u64).read_to_end(&mut tail)?;
+        Ok(tail)
+    };
+    match tail().unwrap_or_default().trim_ascii() {
         [] => "it said nothing".into(),
         words => format!("it said: {}", super::escape::escape(words, LAST_WORDS)),
     }
@@ -315,15 +335,12 @@ fn last_words(path: &Utf8Path) -> String {
 async fn follow_console(
     mut tail: ConsoleTail,
     mut exit: watch::Receiver<Option<String>>,
+    mut delivered: mpsc::Receiver<()>,
     signals: mpsc::Sender<Signal>,
-    gone: watch::Sender<bool>,
 ) {
     loop {
         // Asked before reading: what QEMU wrote before its end is then read below.
         let ended = exit.borrow_and_update().clone();
-        if ended.is_some() {
-            gone.send_replace(true);
-        }
         let bytes = tail.read_new().unwrap_or_default();
         if !bytes.is_empty() {
             if signals.send(Signal::Console(bytes)).await.is_err() {
@@ -332,6 +349,8 @@ async fn follow_console(
             continue;
         }
         if let Some(reason) = ended {
+            // With QEMU dead the other channels end, too; what they still hold comes first.
+            while delivered.recv().await.is_some() {}
             // An error means that nobody wants to know.
             let _ = signals.send(Signal::Exited { reason }).await;
             return;
@@ -343,17 +362,29 @@ async fn follow_console(
     }
 }
 
-async fn follow_job_port(reader: OwnedReadHalf, signals: mpsc::Sender<Signal>) {
-    let mut reader = BufReader::new(reader);
+async fn follow_job_port(
+    reader: OwnedReadHalf,
+    signals: mpsc::Sender<Signal>,
+    _delivering: mpsc::Sender<()>,
+) {
+    let mut reader = BufReader::new(reader.take(JOB_PORT_MAX));
     while let Ok(Some(signal)) = jobport::next_signal(&mut reader).await {
         if signals.send(signal).await.is_err() {
             return;
         }
     }
+    if reader.get_ref().limit() == 0 {
+        let reason = format!("more than {} MiB of events", JOB_PORT_MAX >> 20);
+        // An error means that nobody wants to know.
+        let _ = signals.send(Signal::Garbage(reason)).await;
+    }
 }
 
-async fn follow_monitor<S>(mut events: S, signals: mpsc::Sender<Signal>)
-where
+async fn follow_monitor<S>(
+    mut events: S,
+    signals: mpsc::Sender<Signal>,
+    _delivering: mpsc::Sender<()>,
+) where
     S: futures_util::Stream<Item = std::io::Result<qmp::Event>> + Unpin + Send,
 {
     while let Some(Ok(event)) = events.next().await {

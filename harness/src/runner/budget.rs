@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::guest::command::DETECTED_WITHIN;
 use crate::plan::Limits;
 
 /// The limits of one cell.
@@ -38,14 +39,20 @@ impl Budget {
     }
 
     /// Limits after the boot: by the plan's slowness, or by the boot's length.
-    /// A fast boot never makes them shorter than the plan's own.
+    /// A fast boot never makes them shorter than the plan's own, and a guest that
+    /// hangs is always given the time in which its kernel notices.
     pub fn measured(limits: &Limits, boot: Duration) -> Self {
-        Self::scaled(
+        let scaled = Self::scaled(
             limits,
             limits
                 .slowness
                 .unwrap_or_else(|| boot.as_secs_f64().max(1.0)),
-        )
+        );
+        Self {
+            workload: scaled.workload.max(DETECTED_WITHIN),
+            silence: scaled.silence.max(DETECTED_WITHIN),
+            ..scaled
+        }
     }
 }
 
@@ -56,23 +63,28 @@ mod tests {
     #[test]
     fn a_slow_boot_stretches_the_limits() {
         let limits = Limits::default();
-        let budget = Budget::measured(&limits, Duration::from_secs(6));
+        let budget = Budget::measured(&limits, Duration::from_secs(60));
         assert_eq!(
             budget.workload,
-            Duration::from_secs_f64(limits.workload * 6.0)
+            Duration::from_secs_f64(limits.workload * 60.0)
         );
+    }
+
+    #[test]
+    fn a_fast_guest_still_has_the_time_to_notice_that_it_hangs() {
+        let budget = Budget::measured(&Limits::default(), Duration::from_millis(300));
+        assert_eq!(budget.workload, DETECTED_WITHIN);
+        assert_eq!(budget.silence, DETECTED_WITHIN);
     }
 
     #[test]
     fn a_given_slowness_wins() {
         let limits = Limits {
-            slowness: Some(2.0),
+            slowness: Some(20.0),
             ..Limits::default()
         };
-        assert_eq!(Budget::assumed(&limits, 8.0), Budget::scaled(&limits, 2.0));
-        assert_eq!(
-            Budget::measured(&limits, Duration::from_secs(60)),
-            Budget::scaled(&limits, 2.0)
-        );
+        let given = Budget::scaled(&limits, 20.0);
+        assert_eq!(Budget::assumed(&limits, 8.0), given);
+        assert_eq!(Budget::measured(&limits, Duration::from_secs(60)), given);
     }
 }

@@ -36,7 +36,9 @@ pub fn result(
     let judgement = judge(&Evidence {
         ended: &seen.ended,
         started: seen.started,
-        console_whole: holds_workload(&seen.console, planned.workload.name()),
+        console_whole: holds_workload(&seen.console, planned.workload.name())
+            && !seen.tainted_meanwhile(),
+        host_failed: seen.host_failed.as_deref(),
         findings: &all,
         boot_traces: &traces.boot,
         classes: &classes,

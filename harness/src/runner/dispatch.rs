@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use camino::Utf8Path;
-use swapmig_reports::record::{CellId, Ended, FORMAT, KernelRecord, RunRecord};
+use swapmig_reports::record::{CellId, Ended, FORMAT, HostRecord, KernelRecord, RunRecord};
 use swapmig_reports::symbolize::Symbolizer;
 use swapmig_workloads::protocol::{self, Job};
 use tokio::sync::{Semaphore, mpsc};
@@ -70,6 +70,19 @@ pub enum RunError {
     /// The table of probes is broken.
     #[error(transparent)]
     Probes(#[from] crate::probes::Error),
+    /// A kernel is no longer the one that the finished cells ran on.
+    #[error(
+        "The kernel {name} is not the one that this run began with: it was made of {then}, and is now of \
+         {now} or built another way. Start a new run."
+    )]
+    OtherKernel {
+        /// `LINE/VARIANT`.
+        name: String,
+        /// Its source then.
+        then: String,
+        /// Its source now.
+        now: String,
+    },
     /// A part of the harness failed.
     #[error(
         "A part of swapmig failed: {0}. This is a defect of swapmig; please report it with the run's folder."
@@ -119,11 +132,17 @@ pub async fn run(
 ) -> Result<(), RunError> {
     let (sender, mut receiver) = mpsc::unbounded_channel();
     let events = Events(sender);
+    let before = record.kernels.clone();
     events.send(Event::RunStarted {
         dir: dir.path().into(),
+        done: plan
+            .cells
+            .iter()
+            .filter(|cell| dir.is_finished(&cell.id))
+            .count(),
         record: Box::new(record),
     });
-    let work = tokio::spawn(work(context, plan, dir, events, stop.clone()));
+    let work = tokio::spawn(work(context, plan, dir, before, events, stop.clone()));
     let mut broken: Result<(), SinkError> = Ok(());
     while let Some(event) = receiver.recv().await {
         for sink in &mut sinks {
@@ -142,10 +161,12 @@ async fn work(
     context: Arc<Context>,
     plan: Plan,
     dir: RunDir,
+    before: BTreeMap<String, KernelRecord>,
     events: Events,
     stop: CancellationToken,
 ) -> Result<(), RunError> {
-    let result = cells(&context, plan, &dir, &events, &stop).await;
+    let result = cells(&context, plan, &dir, &before, &events, &stop).await;
+    dir.remove_scratch();
     events.send(Event::RunFinished {
         stopped: stop.is_cancelled() || result.is_err(),
     });
@@ -156,27 +177,37 @@ async fn cells(
     context: &Arc<Context>,
     plan: Plan,
     dir: &RunDir,
+    before: &BTreeMap<String, KernelRecord>,
     events: &Events,
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
-    let missing: Vec<PlannedCell> = plan
+    let (finished, missing): (Vec<PlannedCell>, Vec<PlannedCell>) = plan
         .cells
         .iter()
-        .filter(|cell| !dir.is_finished(&cell.id))
         .cloned()
-        .collect();
+        .partition(|cell| dir.is_finished(&cell.id));
     let kernels = kernels(context, &missing, events, stop).await?;
+    for cell in &finished {
+        let name = kernel_name(&cell.id);
+        let (Some((now, _)), Some(KernelRecord::Ready { key, source, .. })) =
+            (kernels.get(&name), before.get(&name))
+        else {
+            continue;
+        };
+        if *key != now.kernel.key.to_string() {
+            return Err(RunError::OtherKernel {
+                name,
+                then: source.clone(),
+                now: now.kernel.source.to_string(),
+            });
+        }
+    }
     if stop.is_cancelled() {
         return Ok(());
     }
 
     // Within the run's directory, which nobody else can read: it holds the guests' host key.
-    let scratch = tempfile::TempDir::new_in(dir.path()).map_err(|source| RunDirError::Create {
-        path: dir.path().into(),
-        source,
-    })?;
-    let scratch_path = Utf8Path::from_path(scratch.path()).unwrap_or(dir.path());
-    let image = Image::build(&context.image, scratch_path)?;
+    let image = Image::build(&context.image, &dir.fresh_scratch()?)?;
     let keys = Arc::new(SshKeys {
         client: image.client_key.as_openssh().to_owned(),
         host: image.host_key.clone(),
@@ -454,11 +485,12 @@ fn failed(reason: String) -> Outcome {
 }
 
 /// A run's first record.
-pub fn record(id: String, plan: &Plan, host: swapmig_reports::record::HostRecord) -> RunRecord {
+pub fn record(id: String, plan: &Plan, seeds: Option<u64>, host: HostRecord) -> RunRecord {
     RunRecord {
         format: FORMAT,
         id,
         plan: plan.name.clone(),
+        seeds,
         started: jiff::Timestamp::now(),
         finished: None,
         host,

@@ -14,10 +14,12 @@ use crate::event::{CellEvent, Phase};
 use crate::guest::{Guest, Signal};
 use crate::plan::Limits;
 
-/// A guest that prints more than this is ended; the file on disk holds as much.
+/// A guest that prints more than this while its workload runs is ended.
 pub const CONSOLE_MAX: usize = 16 << 20;
 /// How often a console that grows is searched for a trace.
 const TRACE_EVERY: Duration = Duration::from_millis(200);
+/// How long a limit may have passed while signals keep coming.
+const GRACE: Duration = Duration::from_secs(1);
 /// A drain is prolonged while the console grows, up to this many times its length.
 const DRAIN_STRETCH: u32 = 3;
 
@@ -74,7 +76,12 @@ pub async fn execute<G: Guest>(
         let step = tokio::select! {
             // A signal that is there counts before a limit that has passed meanwhile.
             biased;
-            signal = guest.next() => cell.on_signal(guest, signal).await,
+            signal = guest.next() => {
+                let ended = cell.on_signal(guest, signal).await;
+                // A guest that never pauses must not outrun its limits.
+                let late = Instant::now() > deadline + GRACE;
+                ended.or_else(|| late.then(|| cell.on_deadline()).flatten())
+            }
             () = tokio::time::sleep_until(deadline) => cell.on_deadline(),
         };
         if let Some(ended) = step {
@@ -177,7 +184,10 @@ impl Cell<'_, '_> {
             Signal::Garbage(line) => Some(Ended::Garbage {
                 reason: format!("it sent a line that is no event: {line}"),
             }),
-            Signal::HostFailed { reason } => Some(Ended::QemuDied { reason }),
+            Signal::HostFailed { reason } => {
+                self.seen.host_failed = Some(reason.clone());
+                Some(Ended::QemuDied { reason })
+            }
             Signal::Reset => {
                 self.reset = true;
                 None
@@ -255,6 +265,7 @@ impl Cell<'_, '_> {
             Event::Ready { .. } => {}
             Event::Started { .. } => {
                 self.seen.started = true;
+                self.seen.console_at_start = self.seen.console.len();
                 self.workload_began.get_or_insert_with(Instant::now);
             }
             Event::ProbesRefused { refused } => self.seen.refused_probes = refused,
@@ -263,6 +274,7 @@ impl Cell<'_, '_> {
                 vmstat,
                 buddyinfo,
                 swaps,
+                tainted,
             } => {
                 self.seen.add_snapshot(
                     when,
@@ -270,15 +282,18 @@ impl Cell<'_, '_> {
                         vmstat,
                         buddyinfo,
                         swaps,
+                        tainted,
                     },
                 );
             }
             Event::Round { .. } => {}
             Event::Sample {
                 at_ms,
-                probes,
+                mut probes,
                 vmstat,
             } => {
+                probes
+                    .retain(|name, _| self.task.job.probes.iter().any(|probe| probe.name == *name));
                 self.seen.add_sample(RawSample {
                     at_ms,
                     probes,
@@ -333,7 +348,8 @@ impl Cell<'_, '_> {
         self.searched = self.seen.console.len();
         if self.search_from == 0 {
             let workload = self.task.job.workload.name();
-            self.search_from = workload_offset(&self.seen.console, workload).unwrap_or(0);
+            self.search_from =
+                workload_offset(&self.seen.console, workload).unwrap_or(self.seen.console_at_start);
         }
         let traces = trace::parse(&self.seen.console[self.search_from..]);
         if let Some(first) = traces.into_iter().next() {
@@ -394,21 +410,10 @@ impl Cell<'_, '_> {
                         return ended;
                     }
                 }
-                Signal::Event(Event::Sample {
-                    at_ms,
-                    probes,
-                    vmstat,
-                }) => {
-                    self.seen.add_sample(RawSample {
-                        at_ms,
-                        probes,
-                        vmstat,
-                    });
-                }
-                Signal::Event(_)
-                | Signal::Garbage(_)
-                | Signal::HostFailed { .. }
-                | Signal::Reset => {}
+                // How the cell ended is settled; what the guest still has to tell is kept.
+                Signal::Event(event) => drop(self.on_event(event)),
+                Signal::HostFailed { reason } => self.seen.host_failed = Some(reason),
+                Signal::Garbage(_) | Signal::Reset => {}
                 Signal::Exited { .. } => return ended,
             }
         }

@@ -32,8 +32,8 @@ pub fn traces(seen: &Observation, workload: &str, symbolizer: Option<&Symbolizer
     let begins = match (seen.started, workload_offset(&seen.console, workload)) {
         (false, _) => seen.console.len(),
         (true, Some(at)) => at,
-        // A kernel too quiet to print the marker: what it prints at all is the workload's.
-        (true, None) => 0,
+        // The kernel lost its word of the begin; the guest's own came about then.
+        (true, None) => seen.console_at_start,
     };
     let (boot, rest) = seen.console.split_at(begins);
     let findings = trace::parse(rest)

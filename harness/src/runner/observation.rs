@@ -8,6 +8,8 @@ use swapmig_workloads::protocol::{Mismatch, When};
 
 /// How many mismatches are kept; all are counted.
 const MISMATCHES_KEPT: usize = 100;
+/// Taints that a trace leaves: bad page (also KASAN's), died, warned, soft lockup.
+const CRASH_TAINTS: u64 = 1 << 5 | 1 << 7 | 1 << 9 | 1 << 14;
 /// How many samples are kept: an hour of one a second.
 const SAMPLES_KEPT: usize = 3600;
 
@@ -31,6 +33,8 @@ pub struct Snapshot {
     pub buddyinfo: String,
     /// `/proc/swaps`.
     pub swaps: String,
+    /// `/proc/sys/kernel/tainted`.
+    pub tainted: u64,
 }
 
 /// What was seen of a guest.
@@ -42,6 +46,10 @@ pub struct Observation {
     pub console: Vec<u8>,
     /// Whether the workload said that it began.
     pub started: bool,
+    /// How much of the console was there when it said so.
+    pub console_at_start: usize,
+    /// What the host could not do for the guest, if so.
+    pub host_failed: Option<String>,
     /// Samples, oldest first; the last one holds the final counts.
     pub samples: Vec<RawSample>,
     /// Probes that the guest's kernel refused, and what it said.
@@ -68,6 +76,8 @@ impl Default for Observation {
             },
             console: Vec::new(),
             started: false,
+            console_at_start: 0,
+            host_failed: None,
             samples: Vec::new(),
             refused_probes: BTreeMap::new(),
             verified: 0,
@@ -83,7 +93,10 @@ impl Default for Observation {
 impl Observation {
     /// Takes note of a page that was wrong.
     pub fn add_mismatch(&mut self, mismatch: Mismatch) {
-        self.mismatch_count = self.mismatch_count.saturating_add(1).saturating_add(mismatch.more);
+        self.mismatch_count = self
+            .mismatch_count
+            .saturating_add(1)
+            .saturating_add(mismatch.more);
         if self.mismatches.len() < MISMATCHES_KEPT {
             self.mismatches.push(mismatch);
         }
@@ -106,6 +119,11 @@ impl Observation {
         }
     }
 
+    /// Whether the kernel noted a crash of its own while the workload ran, whatever its console shows.
+    pub fn tainted_meanwhile(&self) -> bool {
+        (self.after.tainted & !self.before.tainted) & CRASH_TAINTS != 0
+    }
+
     /// Hits by probe, at the end.
     pub fn final_probes(&self) -> BTreeMap<String, u64> {
         self.samples
@@ -124,14 +142,19 @@ pub fn workload_offset(console: &[u8], workload: &str) -> Option<usize> {
 /// What the guest's init writes into the kernel's log when it could not send an event.
 const EVENT_LOST: &[u8] = b"swapmig: an event was lost";
 
+/// What the kernel says of messages that it could not print.
+const MESSAGES_DROPPED: &[u8] = b"printk messages dropped";
+
 /// Whether a console holds the workload from its first moment to its last, and
-/// no word of a lost event. One that does not may have lost a trace: to a full
+/// no word of a lost event or message. One that does not may have lost a trace: to a full
 /// disk, or to a kernel that no longer prints.
 pub fn holds_workload(console: &[u8], workload: &str) -> bool {
     mark(console, workload, "begins")
         .and_then(|began| mark(&console[began..], workload, "ends"))
         .is_some()
-        && memchr::memmem::find(console, EVENT_LOST).is_none()
+        && [EVENT_LOST, MESSAGES_DROPPED]
+            .iter()
+            .all(|lost| memchr::memmem::find(console, lost).is_none())
 }
 
 fn mark(console: &[u8], workload: &str, what: &str) -> Option<usize> {
@@ -149,8 +172,9 @@ mod tests {
         assert!(holds_workload(whole, "tmpfs"));
         assert!(!holds_workload(whole, "orphan"));
         assert!(!holds_workload(&whole[..40], "tmpfs"));
-        let lossy = [whole.as_slice(), EVENT_LOST].concat();
-        assert!(!holds_workload(&lossy, "tmpfs"));
+        for lost in [EVENT_LOST, MESSAGES_DROPPED] {
+            assert!(!holds_workload(&[whole.as_slice(), lost].concat(), "tmpfs"));
+        }
         assert!(!holds_workload(b"swapmig: workload tmpfs ends\n", "tmpfs"));
     }
 }

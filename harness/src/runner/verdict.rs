@@ -16,8 +16,10 @@ pub struct Evidence<'a> {
     pub ended: &'a Ended,
     /// Whether the workload began.
     pub started: bool,
-    /// Whether the console holds the workload from its first moment to its last.
+    /// Whether the console holds all that the kernel and the workload had to say.
     pub console_whole: bool,
+    /// What the host could not do for the guest, if so.
+    pub host_failed: Option<&'a str>,
     /// Findings, the first one first.
     pub findings: &'a [Finding],
     /// Titles of traces from before the workload.
@@ -65,6 +67,17 @@ fn status(evidence: &Evidence<'_>) -> (Status, Vec<String>) {
             )],
         );
     }
+    let has_trace = evidence
+        .findings
+        .iter()
+        .any(|finding| finding.kind == FindingKind::Trace);
+    if let Some(reason) = evidence.host_failed.filter(|_| !has_trace) {
+        // A page that the host lost is not the kernel's fault.
+        return (
+            Status::Error,
+            vec![format!("The guest was let down: {reason}.")],
+        );
+    }
     // What the kernel printed or lost during the workload stands, however the guest ended afterwards.
     if evidence.started
         && let Some(first) = evidence.findings.first()
@@ -82,7 +95,7 @@ fn status(evidence: &Evidence<'_>) -> (Status, Vec<String>) {
     match evidence.ended {
         Ended::Done if !evidence.console_whole => (
             Status::Error,
-            vec!["The console does not show the workload from begin to end, or a lost event, so a finding may be missing. Look for a full disk, then run the cell again.".into()],
+            vec!["The console does not show all that happened: the workload's begin or end is missing, a message or an event was lost, or the kernel is tainted by a trace that is not there. Look for a full disk, then run the cell again.".into()],
         ),
         Ended::Done => without_finding(evidence),
         ended => (Status::Error, vec![broken(ended)]),
@@ -114,6 +127,13 @@ fn without_finding(evidence: &Evidence<'_>) -> (Status, Vec<String>) {
             )
         }));
     }
+    if evidence.at_least.values().all(|&wanted| wanted == 0) {
+        missing.push(
+            "The plan names no class that has to migrate, so a clean run is no evidence; give the \
+             workload an `at_least`."
+                .into(),
+        );
+    }
     if evidence.verified == 0 {
         missing.push("The workload verified no page.".into());
     }
@@ -126,11 +146,7 @@ fn without_finding(evidence: &Evidence<'_>) -> (Status, Vec<String>) {
         .filter(|(_, counts)| counts.moved > 0)
         .map(|(class, counts)| format!("{class} {} times", counts.moved))
         .collect();
-    let migrated = if counted.is_empty() {
-        "nothing was counted".into()
-    } else {
-        counted.join(", ")
-    };
+    let migrated = counted.join(", ");
     (
         Status::Pass,
         vec![format!(
@@ -219,6 +235,7 @@ mod tests {
         ended: Ended,
         started: bool,
         console_whole: bool,
+        host_failed: Option<&'static str>,
         findings: Vec<Finding>,
         boot: Vec<String>,
         classes: BTreeMap<Class, ClassCounts>,
@@ -234,6 +251,7 @@ mod tests {
                 ended: Ended::Done,
                 started: true,
                 console_whole: true,
+                host_failed: None,
                 findings: Vec::new(),
                 boot: Vec::new(),
                 classes: BTreeMap::from([(
@@ -255,6 +273,7 @@ mod tests {
                 ended: &self.ended,
                 started: self.started,
                 console_whole: self.console_whole,
+                host_failed: self.host_failed,
                 findings: &self.findings,
                 boot_traces: &self.boot,
                 classes: &self.classes,
@@ -311,6 +330,28 @@ mod tests {
             ..Case::clean()
         };
         assert_eq!(case.status(), Status::Error);
+    }
+
+    #[test]
+    fn a_plan_that_asks_for_nothing_gets_no_pass() {
+        for at_least in [BTreeMap::new(), BTreeMap::from([(Class::U4, 0)])] {
+            let case = Case {
+                at_least,
+                ..Case::clean()
+            };
+            assert_eq!(case.status(), Status::Inconclusive);
+        }
+    }
+
+    #[test]
+    fn a_page_that_the_host_lost_is_not_the_kernels_fault() {
+        let with = |kind| Case {
+            host_failed: Some("no space left"),
+            findings: vec![finding(kind, KASAN)],
+            ..Case::clean()
+        };
+        assert_eq!(with(FindingKind::Corruption).status(), Status::Error);
+        assert_eq!(with(FindingKind::Trace).status(), Status::Fail);
     }
 
     #[test]

@@ -9,7 +9,7 @@ pub struct Log;
 impl Sink for Log {
     fn event(&mut self, event: &Event) -> Result<(), SinkError> {
         match event {
-            Event::RunStarted { dir, record } => {
+            Event::RunStarted { dir, record, .. } => {
                 tracing::info!(%dir, plan = record.plan, "run started")
             }
             Event::Note(text) => tracing::info!("{text}"),

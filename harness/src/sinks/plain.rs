@@ -43,7 +43,7 @@ impl<W: Write> Plain<W> {
 impl<W: Write + Send> Sink for Plain<W> {
     fn event(&mut self, event: &Event) -> Result<(), SinkError> {
         match event {
-            Event::RunStarted { dir, record } => {
+            Event::RunStarted { dir, record, .. } => {
                 self.line(&format!(
                     "run {} of {} cells goes to {dir}",
                     record.plan,

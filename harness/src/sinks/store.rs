@@ -16,6 +16,9 @@ use crate::run_dir::{RunDir, RunDirError, write_json};
 /// Events of one cell's guest beyond this many bytes are not kept.
 const EVENTS_MAX: usize = 8 << 20;
 
+/// The line that says so.
+const CUT: &[u8] = b"{\"cut\":\"further events were not kept\"}\n";
+
 /// Writes `run.json`, `cell.json` and `events.jsonl`.
 pub struct Store {
     run: RunDir,
@@ -85,16 +88,24 @@ impl Store {
         .map_err(|e| error(e.into()))?;
         line.push(b'\n');
         if line.len() > kept.room {
-            kept.room = 0;
-            return Ok(());
+            if kept.room > 0 {
+                kept.room = 0;
+                line = CUT.to_vec();
+            } else {
+                return Ok(());
+            }
         }
-        kept.room -= line.len();
+        kept.room = kept.room.saturating_sub(line.len());
         kept.file.write_all(&line).map_err(error)
     }
 }
 
 fn sink_error(error: RunDirError) -> SinkError {
     match error {
+        RunDirError::Busy { path } => SinkError {
+            path,
+            source: std::io::ErrorKind::ResourceBusy.into(),
+        },
         RunDirError::Create { path, source }
         | RunDirError::Write { path, source }
         | RunDirError::Read { path, source } => SinkError { path, source },

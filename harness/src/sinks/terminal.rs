@@ -93,12 +93,7 @@ impl Terminal {
 
     fn guest(&self, cell: &CellId, event: &protocol::Event) {
         match event {
-            protocol::Event::Round { round, rounds } => {
-                self.message(
-                    cell,
-                    &format!("{}: round {round} of {rounds}", Phase::Running),
-                );
-            }
+            protocol::Event::Round { round, rounds } => self.round(cell, *round, *rounds),
             protocol::Event::Sample { probes, .. } => {
                 let moved: Vec<_> = probes
                     .iter()
@@ -113,6 +108,14 @@ impl Terminal {
         }
     }
 
+    fn round(&self, cell: &CellId, round: u64, rounds: u64) {
+        if let Some(bar) = self.cells.get(cell) {
+            bar.set_style(style("{prefix} {bar:20} {elapsed} {wide_msg}"));
+            bar.set_length(rounds);
+            bar.set_position(round.saturating_sub(1));
+        }
+    }
+
     fn message(&self, cell: &CellId, text: &str) {
         if let Some(bar) = self.cells.get(cell) {
             bar.set_message(text.to_owned());
@@ -123,7 +126,7 @@ impl Terminal {
 impl Sink for Terminal {
     fn event(&mut self, event: &Event) -> Result<(), SinkError> {
         match event {
-            Event::RunStarted { dir, record } => {
+            Event::RunStarted { dir, done, record } => {
                 self.say(&format!(
                     "run {} of {} cells goes to {dir}",
                     record.plan,
@@ -131,6 +134,7 @@ impl Sink for Terminal {
                 ));
                 self.whole.set_prefix(record.plan.clone());
                 self.whole.set_length(record.cells.len() as u64);
+                self.whole.set_position(*done as u64);
                 self.whole.enable_steady_tick(TICK);
             }
             Event::Note(text) => self.say(text),
