@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 use swapmig_reports::record::{CellId, Class};
+use swapmig_workloads::params::{self, ParamError};
 use swapmig_workloads::protocol::Workload;
 use toml::Spanned;
 
@@ -114,7 +115,7 @@ struct PlanFile {
 #[serde(deny_unknown_fields, default)]
 struct WorkloadFile {
     at_least: BTreeMap<Class, u64>,
-    params: BTreeMap<String, u64>,
+    params: BTreeMap<String, Spanned<u64>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -169,6 +170,18 @@ pub enum PlanError {
         /// The names that exist.
         known: String,
     },
+    /// A parameter of a workload is wrong.
+    #[error("The plan {path} is wrong at line {line}, column {column}: {source}.")]
+    Param {
+        /// The file.
+        path: Utf8PathBuf,
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+        /// What is wrong.
+        source: ParamError,
+    },
     /// It asks for something impossible.
     #[error("The plan {path} has {what}. {remedy}")]
     Impossible {
@@ -222,6 +235,7 @@ impl Plan {
         check_machine(&file.machine, impossible)?;
         check_limits(&file.limits, impossible)?;
 
+        let params = checked_params(path, &text, &file.workload)?;
         let mut cells = Vec::new();
         let mut seen = BTreeSet::new();
         let known_lines = names.lines();
@@ -258,7 +272,7 @@ impl Plan {
                                 id,
                                 workload,
                                 at_least: about.at_least.clone(),
-                                params: about.params.clone(),
+                                params: params.get(&workload).cloned().unwrap_or_default(),
                             });
                         }
                     }
@@ -291,9 +305,7 @@ fn require_known(
     if known.contains(name.get_ref()) {
         return Ok(());
     }
-    let before = text.get(..name.span().start).unwrap_or_default();
-    let line = before.matches('\n').count() + 1;
-    let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+    let (line, column) = place(text, name.span().start);
     Err(PlanError::Unknown {
         path: path.into(),
         what,
@@ -302,6 +314,41 @@ fn require_known(
         column,
         known: known.join(", "),
     })
+}
+
+type Params = BTreeMap<Workload, BTreeMap<String, u64>>;
+
+fn checked_params(
+    path: &Utf8Path,
+    text: &str,
+    workloads: &BTreeMap<Workload, WorkloadFile>,
+) -> Result<Params, PlanError> {
+    let mut all = Params::new();
+    for (&workload, about) in workloads {
+        for (name, value) in &about.params {
+            params::check(workload, name, *value.get_ref()).map_err(|source| {
+                let (line, column) = place(text, value.span().start);
+                PlanError::Param {
+                    path: path.into(),
+                    line,
+                    column,
+                    source,
+                }
+            })?;
+            all.entry(workload)
+                .or_default()
+                .insert(name.clone(), *value.get_ref());
+        }
+    }
+    Ok(all)
+}
+
+/// Line and column of a byte of a text, each from 1.
+fn place(text: &str, byte: usize) -> (usize, usize) {
+    let before = text.get(..byte).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+    (line, column)
 }
 
 fn check_machine(
@@ -442,6 +489,19 @@ seeds = [1, 2]
             .unwrap_err()
             .to_string();
         assert!(error.contains("6.12.fixed.orphan.1 twice"), "{error}");
+    }
+
+    #[test]
+    fn a_parameter_that_a_workload_does_not_have_is_pointed_at() {
+        for (params, wanted) in [
+            ("{ ronds = 3 }", "no parameter `ronds`"),
+            ("{ rounds = 0 }", "from 1 to 64"),
+        ] {
+            let text = GOOD.replace("[[cells]]", &format!("params = {params}\n[[cells]]"));
+            let error = parse(&text).unwrap_err().to_string();
+            assert!(error.contains("line 6, column 2"), "{error}");
+            assert!(error.contains(wanted), "{error}");
+        }
     }
 
     #[test]

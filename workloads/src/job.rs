@@ -4,12 +4,12 @@
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
+use swapmig_workloads::params::ParamError;
 use swapmig_workloads::protocol::{Event, Job, VERSION, When};
 
 use crate::channel::Events;
 use crate::console;
 use crate::machine::{self, MachineError};
-use crate::params::ParamError;
 use crate::probes::Probes;
 use crate::sampler::{Sampler, millis};
 use crate::swap::{self, SwapError};

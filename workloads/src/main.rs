@@ -9,7 +9,6 @@ mod crew;
 mod init;
 mod job;
 mod machine;
-mod params;
 mod port;
 mod probes;
 mod role;

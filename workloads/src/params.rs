@@ -1,71 +1,173 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! A workload's parameters: named numbers with defaults and limits.
+//! The workloads' parameters: named numbers with defaults and limits. A plan is
+//! held against this table before anything is built, a job once more by the guest.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 
-/// What is wrong with a job's parameters.
+use crate::protocol::Workload;
+
+/// A parameter of a workload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Param {
+    /// How plans and jobs call it.
+    pub name: &'static str,
+    /// What it is.
+    pub what: &'static str,
+    /// What it is when nobody says.
+    pub default: u64,
+    /// The least it may be.
+    pub least: u64,
+    /// The most it may be.
+    pub most: u64,
+}
+
+/// What is wrong with a parameter.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub(crate) enum ParamError {
-    #[error("parameter {name} is {value}; give a number from {least} to {most}")]
+pub enum ParamError {
+    /// It is too small or too large.
+    #[error("the parameter {name} is {value}; give a number from {least} to {most}")]
     OutOfRange {
+        /// The parameter.
         name: &'static str,
+        /// What was given.
         value: u64,
+        /// The least.
         least: u64,
+        /// The most.
         most: u64,
     },
-    #[error("the workload has no parameter {name}; it has {known}")]
-    Unknown { name: String, known: String },
+    /// The workload does not have it.
+    #[error("the workload {workload} has no parameter `{name}`; it has {known}")]
+    Unknown {
+        /// The workload.
+        workload: Workload,
+        /// What was given.
+        name: String,
+        /// The names that there are.
+        known: String,
+    },
 }
 
-/// Reads parameters by name and remembers which ones there are.
-pub(crate) struct Reader<'a> {
-    given: &'a BTreeMap<String, u64>,
-    in_force: BTreeMap<String, u64>,
+const fn param(
+    name: &'static str,
+    what: &'static str,
+    default: u64,
+    least: u64,
+    most: u64,
+) -> Param {
+    Param {
+        name,
+        what,
+        default,
+        least,
+        most,
+    }
 }
 
-impl<'a> Reader<'a> {
-    pub(crate) fn new(given: &'a BTreeMap<String, u64>) -> Self {
-        Self {
-            given,
-            in_force: BTreeMap::new(),
-        }
-    }
+const WORKERS: Param = param(
+    "workers",
+    "processes, each with an area of its own",
+    2,
+    1,
+    64,
+);
+const PAGES: Param = param("pages", "pages of a worker's area", 1152, 1, 65_536);
+const KEEP: Param = param(
+    "keep_mib",
+    "free memory that is left to all but the workload, in MiB",
+    12,
+    1,
+    65_536,
+);
+const BATCH: &str = "pages of one page-out request";
+const ROUNDS: &str = "how often it is done";
 
-    /// The parameter's value, or its default.
-    pub(crate) fn read(
-        &mut self,
-        name: &'static str,
-        default: u64,
-        range: RangeInclusive<u64>,
-    ) -> Result<u64, ParamError> {
-        let value = self.given.get(name).copied().unwrap_or(default);
-        if !range.contains(&value) {
-            return Err(ParamError::OutOfRange {
-                name,
-                value,
-                least: *range.start(),
-                most: *range.end(),
-            });
-        }
-        self.in_force.insert(name.to_owned(), value);
-        Ok(value)
-    }
+const ORPHAN: &[Param] = &[
+    WORKERS,
+    PAGES,
+    KEEP,
+    param("batch", BATCH, 64, 1, 65_536),
+    // The workers of all rounds are started at the beginning.
+    param("rounds", ROUNDS, 2, 1, 64),
+    param(
+        "vma_pages",
+        "most pages of a VMA, and so of an anon_vma",
+        8,
+        1,
+        4096,
+    ),
+];
 
-    /// The parameters in force; refuses a given one that nobody read.
-    pub(crate) fn finish(self) -> Result<BTreeMap<String, u64>, ParamError> {
-        match self
-            .given
-            .keys()
-            .find(|name| !self.in_force.contains_key(*name))
-        {
-            None => Ok(self.in_force),
-            Some(name) => Err(ParamError::Unknown {
-                name: name.clone(),
-                known: self.in_force.into_keys().collect::<Vec<_>>().join(", "),
-            }),
-        }
+const REREAD: &[Param] = &[
+    WORKERS,
+    PAGES,
+    KEEP,
+    param("batch", BATCH, 128, 1, 65_536),
+    param("rounds", ROUNDS, 2, 1, 100_000),
+    param("vma_pages", "most pages of a VMA", 16, 1, 4096),
+    param(
+        "swap_in_pages",
+        "pages of each worker that are swapped in again after the last compaction, one disk request each",
+        32,
+        0,
+        65_536,
+    ),
+];
+
+const TMPFS: &[Param] = &[
+    WORKERS,
+    PAGES,
+    KEEP,
+    param("batch", BATCH, 64, 1, 65_536),
+    param("rounds", ROUNDS, 3, 1, 100_000),
+];
+
+/// The parameters of a workload.
+pub fn of(workload: Workload) -> &'static [Param] {
+    match workload {
+        Workload::Orphan => ORPHAN,
+        Workload::Reread => REREAD,
+        Workload::Tmpfs => TMPFS,
     }
+}
+
+/// Holds a parameter against the table.
+pub fn check(workload: Workload, name: &str, value: u64) -> Result<(), ParamError> {
+    let Some(param) = of(workload).iter().find(|param| param.name == name) else {
+        let known: Vec<_> = of(workload).iter().map(|param| param.name).collect();
+        return Err(ParamError::Unknown {
+            workload,
+            name: name.to_owned(),
+            known: known.join(", "),
+        });
+    };
+    if (param.least..=param.most).contains(&value) {
+        Ok(())
+    } else {
+        Err(ParamError::OutOfRange {
+            name: param.name,
+            value,
+            least: param.least,
+            most: param.most,
+        })
+    }
+}
+
+/// Every parameter of a workload with its value: the given one, or its default.
+pub fn in_force(
+    workload: Workload,
+    given: &BTreeMap<String, u64>,
+) -> Result<BTreeMap<&'static str, u64>, ParamError> {
+    for (name, &value) in given {
+        check(workload, name, value)?;
+    }
+    Ok(of(workload)
+        .iter()
+        .map(|param| {
+            let value = given.get(param.name).copied().unwrap_or(param.default);
+            (param.name, value)
+        })
+        .collect())
 }
 
 #[cfg(test)]
@@ -73,26 +175,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn defaults_are_in_force_and_reported() {
+    fn what_is_given_is_in_force_and_the_rest_by_default() {
         let given = BTreeMap::from([("pages".to_owned(), 7)]);
-        let mut reader = Reader::new(&given);
-        assert_eq!(reader.read("pages", 1, 1..=9), Ok(7));
-        assert_eq!(reader.read("rounds", 4, 1..=9), Ok(4));
-        let in_force = BTreeMap::from([("pages".to_owned(), 7), ("rounds".to_owned(), 4)]);
-        assert_eq!(reader.finish(), Ok(in_force));
+        let values = in_force(Workload::Tmpfs, &given).expect("they are in range");
+        assert_eq!(values["pages"], 7);
+        assert_eq!(values["rounds"], 3);
+        assert_eq!(values.len(), TMPFS.len());
     }
 
     #[test]
     fn a_value_out_of_range_and_an_unknown_name_are_refused() {
-        let given = BTreeMap::from([("pages".to_owned(), 70)]);
-        let mut reader = Reader::new(&given);
         let error = ParamError::OutOfRange {
             name: "pages",
-            value: 70,
+            value: 0,
             least: 1,
-            most: 9,
+            most: 65_536,
         };
-        assert_eq!(reader.read("pages", 1, 1..=9), Err(error));
-        assert!(matches!(reader.finish(), Err(ParamError::Unknown { .. })));
+        assert_eq!(check(Workload::Orphan, "pages", 0), Err(error));
+        let unknown = check(Workload::Tmpfs, "vma_pages", 1);
+        assert!(matches!(unknown, Err(ParamError::Unknown { .. })));
+    }
+
+    #[test]
+    fn defaults_are_within_their_limits() {
+        for workload in Workload::ALL {
+            for param in of(workload) {
+                assert_eq!(check(workload, param.name, param.default), Ok(()));
+            }
+        }
     }
 }

@@ -6,31 +6,23 @@
 //! with its owner instead: that is why the swap disk must be slow, and why each
 //! batch is unmapped as soon as it is paged out, before the process exits.
 
-use super::common::{Common, Defaults};
+use super::common::{Common, Values};
 use super::plan::{PlanError, Stage};
 use crate::machine;
-use crate::params::{ParamError, Reader};
 use crate::worker::{Kind, Step};
 
 pub(super) struct Orphan {
     /// Its workers exit in each round.
     common: Common,
-    /// `vma_pages`: most pages of a VMA, and so of an anon_vma.
     vma_pages: u64,
 }
 
 impl Orphan {
-    pub(super) fn read(params: &mut Reader<'_>) -> Result<Self, ParamError> {
-        let defaults = Defaults {
-            batch: 64,
-            rounds: 2,
-            // The crews of all rounds are started at the beginning.
-            most_rounds: 64,
-        };
-        Ok(Self {
-            common: Common::read(params, defaults)?,
-            vma_pages: params.read("vma_pages", 8, 1..=4096)?,
-        })
+    pub(super) fn of(values: &Values) -> Self {
+        Self {
+            common: Common::of(values),
+            vma_pages: values["vma_pages"],
+        }
     }
 
     pub(super) fn run(&self, stage: &Stage<'_>) -> Result<(), PlanError> {

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use swapmig_workloads::params::{self, ParamError};
 use swapmig_workloads::protocol::{Event, Workload};
 
 use super::{orphan::Orphan, reread::Reread, tmpfs::Tmpfs};
 use crate::channel::Events;
 use crate::crew::CrewError;
 use crate::machine::{self, MachineError};
-use crate::params::{ParamError, Reader};
 use crate::swap::SwapError;
 use crate::terrain::TerrainError;
 
@@ -59,15 +59,16 @@ impl Plan {
         workload: Workload,
         given: &BTreeMap<String, u64>,
     ) -> Result<Self, ParamError> {
-        let mut reader = Reader::new(given);
+        let values = params::in_force(workload, given)?;
         let script = match workload {
-            Workload::Orphan => Script::Orphan(Orphan::read(&mut reader)?),
-            Workload::Reread => Script::Reread(Reread::read(&mut reader)?),
-            Workload::Tmpfs => Script::Tmpfs(Tmpfs::read(&mut reader)?),
+            Workload::Orphan => Script::Orphan(Orphan::of(&values)),
+            Workload::Reread => Script::Reread(Reread::of(&values)),
+            Workload::Tmpfs => Script::Tmpfs(Tmpfs::of(&values)),
         };
+        let named = |(name, value): (&str, u64)| (name.to_owned(), value);
         Ok(Self {
             script,
-            params: reader.finish()?,
+            params: values.into_iter().map(named).collect(),
         })
     }
 
@@ -109,4 +110,17 @@ impl Stage<'_> {
 
 fn paged_out() -> Result<u64, MachineError> {
     machine::counter("pswpout")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_workload_finds_its_parameters_in_the_table() {
+        for workload in Workload::ALL {
+            let plan = Plan::new(workload, &BTreeMap::new()).expect("defaults are right");
+            assert_eq!(plan.params.len(), params::of(workload).len());
+        }
+    }
 }

@@ -5,35 +5,26 @@
 //! less than half of the swap is used. Migration must put its ptes back: the
 //! next touch tells.
 
-use super::common::{Common, Defaults};
+use super::common::{Common, Values};
 use super::plan::{PlanError, Stage};
 use crate::crew::Crew;
 use crate::machine;
-use crate::params::{ParamError, Reader};
 use crate::worker::{Kind, Step};
 
 pub(super) struct Reread {
     /// Its workers live through all rounds.
     common: Common,
-    /// `vma_pages`: most pages of a VMA.
     vma_pages: u64,
-    /// `swap_in_pages`: pages of each worker that are swapped in again after the last
-    /// compaction, one disk request each.
     swap_in_pages: u64,
 }
 
 impl Reread {
-    pub(super) fn read(params: &mut Reader<'_>) -> Result<Self, ParamError> {
-        let defaults = Defaults {
-            batch: 128,
-            rounds: 2,
-            most_rounds: 100_000,
-        };
-        Ok(Self {
-            common: Common::read(params, defaults)?,
-            vma_pages: params.read("vma_pages", 16, 1..=4096)?,
-            swap_in_pages: params.read("swap_in_pages", 32, 0..=65_536)?,
-        })
+    pub(super) fn of(values: &Values) -> Self {
+        Self {
+            common: Common::of(values),
+            vma_pages: values["vma_pages"],
+            swap_in_pages: values["swap_in_pages"],
+        }
     }
 
     pub(super) fn run(&self, stage: &Stage<'_>) -> Result<(), PlanError> {

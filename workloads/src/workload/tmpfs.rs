@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! `tmpfs`, class U2: tmpfs pages in the swap cache, which have no mapping.
 
-use super::common::{Common, Defaults};
+use super::common::{Common, Values};
 use super::plan::{PlanError, Stage};
 use crate::machine;
-use crate::params::{ParamError, Reader};
 use crate::swap;
 use crate::worker::{Kind, Step};
 
@@ -14,15 +13,10 @@ pub(super) struct Tmpfs {
 }
 
 impl Tmpfs {
-    pub(super) fn read(params: &mut Reader<'_>) -> Result<Self, ParamError> {
-        let defaults = Defaults {
-            batch: 64,
-            rounds: 3,
-            most_rounds: 100_000,
-        };
-        Ok(Self {
-            common: Common::read(params, defaults)?,
-        })
+    pub(super) fn of(values: &Values) -> Self {
+        Self {
+            common: Common::of(values),
+        }
     }
 
     pub(super) fn run(&self, stage: &Stage<'_>) -> Result<(), PlanError> {
