@@ -216,8 +216,7 @@ fn disk(home: Result<Home, crate::home::HomeError>) -> Finding {
 }
 
 fn host_memory() -> Result<Finding, Failure> {
-    let info = memory()?;
-    let free = info.mem_available.unwrap_or(info.mem_free) >> 20;
+    let free = memory()?.available_mib;
     let detail = format!("{} CPUs, {free} MiB of memory available", cpus());
     Ok(enough(
         "CPUs and memory",

@@ -6,7 +6,6 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
-use procfs::{Current, Meminfo};
 use swapmig_reports::record::HostRecord;
 use tokio_util::sync::CancellationToken;
 
@@ -52,7 +51,7 @@ impl Setting {
     pub(super) fn host(&self) -> Result<HostRecord, Failure> {
         Ok(HostRecord {
             cpus: cpus(),
-            memory_mib: memory()?.mem_total >> 20,
+            memory_mib: memory()?.total_mib,
             qemu: accel::qemu_version().map_err(Failure::host)?,
             accelerator: self.choice.accelerator.name().into(),
             accelerator_reason: self.choice.reason.clone(),
@@ -98,9 +97,27 @@ pub(super) fn cpus() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The host's memory.
-pub(super) fn memory() -> Result<Meminfo, Failure> {
-    Meminfo::current().map_err(Failure::host)
+/// The host's memory, in MiB.
+pub(super) struct Memory {
+    pub(super) total_mib: u64,
+    /// What a new program may take without driving others out.
+    pub(super) available_mib: u64,
+}
+
+/// Looks the host's memory up.
+pub(super) fn memory() -> Result<Memory, Failure> {
+    let text = std::fs::read_to_string("/proc/meminfo").map_err(Failure::host)?;
+    let mib = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let kib: Option<u64> = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+        kib.map(|kib| kib >> 10).ok_or_else(|| {
+            Failure::Host(miette::miette!("/proc/meminfo has no {name} Mount /proc."))
+        })
+    };
+    Ok(Memory {
+        total_mib: mib("MemTotal:")?,
+        available_mib: mib("MemAvailable:")?,
+    })
 }
 
 /// How many guests run at once: a CPU for each, and no more than fit into
@@ -109,9 +126,7 @@ pub(super) fn jobs(asked: Option<u16>, machine: &Machine) -> Result<usize, Failu
     if let Some(asked) = asked {
         return Ok(usize::from(asked));
     }
-    let info = memory()?;
-    let free_mib = info.mem_available.unwrap_or(info.mem_free) >> 20;
-    let fit = free_mib / (u64::from(machine.memory_mib) + QEMU_OVERHEAD_MIB);
+    let fit = memory()?.available_mib / (u64::from(machine.memory_mib) + QEMU_OVERHEAD_MIB);
     Ok(usize::try_from(fit)
         .unwrap_or(usize::MAX)
         .min(cpus())
