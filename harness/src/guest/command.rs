@@ -56,7 +56,7 @@ pub const DETECTED_WITHIN: Duration = Duration::from_secs(130);
 /// times are long enough for a busy host; a guest that trips one is stuck.
 /// Slabs are not merged, so that the anon_vma's are its own. Interrupts of PCI devices are
 /// routed without ACPI, whose interpreter takes six seconds a device under KASAN and emulation.
-const KERNEL_ARGUMENTS: &str = "console=ttyS0 panic=-1 rdinit=/init pci=noacpi slab_nomerge page_poison=1 page_owner=on mitigations=off \
+const KERNEL_ARGUMENTS: &str = "console=ttyS0 panic=-1 rdinit=/init pci=noacpi slab_nomerge page_owner=on mitigations=off \
      random.trust_cpu=on watchdog_thresh=30 sysctl.kernel.hung_task_timeout_secs=60 \
      rcupdate.rcu_cpu_stall_timeout=60";
 
