@@ -186,22 +186,10 @@ async fn cells(
         .iter()
         .cloned()
         .partition(|cell| dir.is_finished(&cell.id));
-    let kernels = kernels(context, &missing, events, stop).await?;
-    for cell in &finished {
-        let name = kernel_name(&cell.id);
-        let (Some((now, _)), Some(KernelRecord::Ready { key, source, .. })) =
-            (kernels.get(&name), before.get(&name))
-        else {
-            continue;
-        };
-        if *key != now.kernel.key.to_string() {
-            return Err(RunError::OtherKernel {
-                name,
-                then: source.clone(),
-                now: now.kernel.source.to_string(),
-            });
-        }
-    }
+    // Kernels that finished cells ran on: the rest of their cells must run on the same.
+    let mut bound = before.clone();
+    bound.retain(|name, _| finished.iter().any(|cell| kernel_name(&cell.id) == *name));
+    let kernels = kernels(context, &missing, &bound, events, stop).await?;
     if stop.is_cancelled() {
         return Ok(());
     }
@@ -266,6 +254,7 @@ type Kernels = BTreeMap<String, (Arc<ReadyKernel>, Variant)>;
 async fn kernels(
     context: &Arc<Context>,
     cells: &[PlannedCell],
+    bound: &BTreeMap<String, KernelRecord>,
     events: &Events,
     stop: &CancellationToken,
 ) -> Result<Kernels, RunError> {
@@ -285,6 +274,7 @@ async fn kernels(
         let got = kernel(context, line, variant.clone(), table, &name, events, stop).await?;
         match got {
             Ok((kernel, armed)) => {
+                same_as_before(&name, bound.get(&name), &kernel)?;
                 for uncounted in armed.uncounted() {
                     events.send(Event::Note(format!(
                         "kernel {name}: probe {} cannot count: {}",
@@ -299,6 +289,20 @@ async fn kernels(
         }
     }
     Ok(ready)
+}
+
+/// Refuses a kernel that is not the one of the run's finished cells.
+fn same_as_before(name: &str, before: Option<&KernelRecord>, now: &Kernel) -> Result<(), RunError> {
+    match before {
+        Some(KernelRecord::Ready { key, source, .. }) if *key != now.key.to_string() => {
+            Err(RunError::OtherKernel {
+                name: name.into(),
+                then: source.clone(),
+                now: now.source.to_string(),
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The record of a kernel that is in the store.

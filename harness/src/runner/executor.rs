@@ -153,22 +153,24 @@ impl Cell<'_, '_> {
             self.search();
             return None;
         }
+        let silent = now >= self.heard + self.budget.silence;
+        let working = self.workload_began.unwrap_or(self.heard);
         match self.phase {
             Phase::Draining => (now >= self.drain_until).then(|| self.end_of_drain()),
             Phase::Booting if now >= self.began + self.budget.boot => Some(Ended::BootFailed {
                 reason: format!("it was not ready after {}", seconds(self.budget.boot)),
             }),
-            Phase::Booting => Some(Ended::BootFailed {
+            Phase::Booting => silent.then(|| Ended::BootFailed {
                 reason: format!(
                     "it was silent for {} before it was ready",
                     seconds(self.budget.silence)
                 ),
             }),
-            Phase::Running if now >= self.heard + self.budget.silence => Some(Ended::Silent {
-                seconds: self.budget.silence.as_secs(),
-            }),
-            Phase::Running => Some(Ended::TimedOut {
+            Phase::Running if now >= working + self.budget.workload => Some(Ended::TimedOut {
                 seconds: self.budget.workload.as_secs(),
+            }),
+            Phase::Running => silent.then_some(Ended::Silent {
+                seconds: self.budget.silence.as_secs(),
             }),
         }
     }
