@@ -166,11 +166,12 @@ impl Cell<'_, '_> {
                     seconds(self.budget.silence)
                 ),
             }),
-            Phase::Running if now >= working + self.budget.workload => Some(Ended::TimedOut {
-                seconds: self.budget.workload.as_secs(),
-            }),
-            Phase::Running => silent.then_some(Ended::Silent {
+            // Before the other limit: a guest that is silent at its time limit hangs.
+            Phase::Running if silent => Some(Ended::Silent {
                 seconds: self.budget.silence.as_secs(),
+            }),
+            Phase::Running => (now >= working + self.budget.workload).then_some(Ended::TimedOut {
+                seconds: self.budget.workload.as_secs(),
             }),
         }
     }
