@@ -423,3 +423,46 @@ fn a_full_disk_ends_the_run_and_leaves_it_readable() {
         );
     }
 }
+
+#[test]
+fn a_panic_at_boot_is_an_error_that_names_the_panic() {
+    checked();
+    let dir = tempfile::tempdir().unwrap();
+    // A guest whose init ends at once: the kernel panics.
+    let source = dir.path().join("init.c");
+    let init = dir.path().join("init");
+    std::fs::write(&source, "int main(void) { return 0; }\n").unwrap();
+    let compiled = Command::new("cc")
+        .args(["-static", "-o"])
+        .arg(&init)
+        .arg(&source)
+        .status()
+        .unwrap();
+    assert!(compiled.success());
+    let plan = dir.path().join("plan.toml");
+    std::fs::write(
+        &plan,
+        "name = \"panic\"\nlines = [\"6.12\"]\n[[cells]]\nvariants = [\"fixed\"]\nworkloads = [\"orphan\"]\n",
+    )
+    .unwrap();
+    let ran = output(
+        swapmig()
+            .env("SWAPMIG_GUEST", &init)
+            .arg("run")
+            .arg(&plan)
+            .arg("--out")
+            .arg(run_of(&dir)),
+    );
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(4), "{said}");
+    let run = Run::read(&run_of(&dir)).unwrap();
+    let cell = run.cells[0].result().unwrap();
+    assert_eq!(cell.status, Status::Error);
+    let Ended::BootFailed { reason } = &cell.ended else {
+        panic!("{:?}", cell.ended)
+    };
+    assert!(
+        reason.contains("panic") && reason.contains("init"),
+        "{reason}"
+    );
+}
