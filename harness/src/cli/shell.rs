@@ -105,10 +105,7 @@ async fn boot(
         machine: Machine::default(),
         kernel: kernel.bzimage,
         initramfs: image.initramfs.clone(),
-        keys: Arc::new(SshKeys {
-            client: image.client_key.as_openssh().to_owned(),
-            host: image.host_key.clone(),
-        }),
+        keys: Arc::new(SshKeys::of(&image)),
         dir: dir.into(),
         answer_within: answer_within(setting),
     };

@@ -10,12 +10,24 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use ssh2::Session;
 
+use crate::image::Image;
+
 /// Keys made for one run: who may enter the guest, and how the guest proves itself.
 pub struct SshKeys {
     /// The client's private key, in OpenSSH's format.
     pub client: String,
     /// The guest's public host key, as sent on the wire.
     pub host: Vec<u8>,
+}
+
+impl SshKeys {
+    /// The keys that were made with an image.
+    pub fn of(image: &Image) -> Self {
+        Self {
+            client: image.client_key.as_openssh().to_owned(),
+            host: image.host_key.clone(),
+        }
+    }
 }
 
 impl std::fmt::Debug for SshKeys {

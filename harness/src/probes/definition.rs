@@ -3,7 +3,7 @@
 
 use swapmig_workloads::protocol::Probe;
 
-use super::{AnonVma, Layout, Mapping, ProbeSpec};
+use super::{AnonVma, Arg, Layout, Mapping, ProbeSpec};
 
 /// `mapping` of an anonymous folio is its anon_vma's address plus this.
 const MAPPING_ANON: u64 = 1;
@@ -24,28 +24,34 @@ impl Parts {
         self.fetches.push(format!("{name}={fetch}"));
         self.conditions.push(format!("{name} {condition}"));
     }
+
+    /// A folio is in the swap cache by two flags; one of them missing is enough.
+    fn outside_swapcache(&mut self, prefix: &str, folio: Arg, layout: &Layout) {
+        for (name, bit) in [("cache", layout.swapcache), ("backed", layout.swapbacked)] {
+            self.fetches
+                .push(format!("{prefix}{name}={}", flag(layout, folio, bit)));
+        }
+        self.conditions
+            .push(format!("({prefix}cache == 0 || {prefix}backed == 0)"));
+    }
+}
+
+/// Fetches one of a folio's flags.
+fn flag(layout: &Layout, folio: Arg, bit: u8) -> String {
+    format!("+{}({folio}):b1@{bit}/64", layout.flags)
 }
 
 /// Renders a probe for a kernel of the given layout.
 pub(super) fn render(spec: &ProbeSpec, layout: &Layout) -> Probe {
     let folio = spec.folio;
-    let flag = |arg, bit| format!("+{}({arg}):b1@{bit}/64", layout.flags);
     let mapping = layout.mapping;
     let mut parts = Parts::default();
 
     if spec.swapcache {
-        parts.require("swapcache", flag(folio, layout.swapcache), "== 1");
-        parts.require("swapbacked", flag(folio, layout.swapbacked), "== 1");
+        parts.require("swapcache", flag(layout, folio, layout.swapcache), "== 1");
+        parts.require("swapbacked", flag(layout, folio, layout.swapbacked), "== 1");
     } else {
-        parts
-            .fetches
-            .push(format!("swapcache={}", flag(folio, layout.swapcache)));
-        parts
-            .fetches
-            .push(format!("swapbacked={}", flag(folio, layout.swapbacked)));
-        parts
-            .conditions
-            .push("(swapcache == 0 || swapbacked == 0)".into());
+        parts.outside_swapcache("swap", folio, layout);
     }
     let low_bits = format!("+{mapping}({folio}):b2@0/64");
     match spec.mapping {
@@ -73,7 +79,7 @@ pub(super) fn render(spec: &ProbeSpec, layout: &Layout) -> Probe {
     if let Some(large) = spec.large {
         parts.require(
             "head",
-            flag(folio, layout.head),
+            flag(layout, folio, layout.head),
             &format!("== {}", u8::from(large)),
         );
     }
@@ -83,15 +89,7 @@ pub(super) fn render(spec: &ProbeSpec, layout: &Layout) -> Probe {
         parts.require("mapcount", fetch, &format!("{condition} {UNMAPPED}"));
     }
     if let Some(arg) = spec.left_swapcache {
-        parts
-            .fetches
-            .push(format!("othercache={}", flag(arg, layout.swapcache)));
-        parts
-            .fetches
-            .push(format!("otherbacked={}", flag(arg, layout.swapbacked)));
-        parts
-            .conditions
-            .push("(othercache == 0 || otherbacked == 0)".into());
+        parts.outside_swapcache("other", arg, layout);
     }
     Probe {
         name: spec.name.to_string(),

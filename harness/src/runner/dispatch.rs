@@ -120,6 +120,28 @@ impl Events {
     }
 }
 
+/// What is left of a run.
+struct Todo {
+    /// Cells without a result that stands.
+    missing: Vec<PlannedCell>,
+    /// Kernels that finished cells ran on: the rest of their cells must run on the same.
+    bound: BTreeMap<String, KernelRecord>,
+}
+
+impl Todo {
+    /// What is left of a plan, and how many cells of it are finished.
+    fn of(plan: &Plan, dir: &RunDir, record: &RunRecord) -> (Self, usize) {
+        let (finished, missing): (Vec<PlannedCell>, Vec<PlannedCell>) = plan
+            .cells
+            .iter()
+            .cloned()
+            .partition(|cell| dir.is_finished(&cell.id));
+        let mut bound = record.kernels.clone();
+        bound.retain(|name, _| finished.iter().any(|cell| kernel_name(&cell.id) == *name));
+        (Self { missing, bound }, finished.len())
+    }
+}
+
 /// Runs the cells of a plan that have no result yet. `stop` ends every guest
 /// and build; the cells that then have no result are left for another time.
 pub async fn run(
@@ -132,17 +154,13 @@ pub async fn run(
 ) -> Result<(), RunError> {
     let (sender, mut receiver) = mpsc::unbounded_channel();
     let events = Events(sender);
-    let before = record.kernels.clone();
+    let (todo, done) = Todo::of(&plan, &dir, &record);
     events.send(Event::RunStarted {
         dir: dir.path().into(),
-        done: plan
-            .cells
-            .iter()
-            .filter(|cell| dir.is_finished(&cell.id))
-            .count(),
+        done,
         record: Box::new(record),
     });
-    let work = tokio::spawn(work(context, plan, dir, before, events, stop.clone()));
+    let work = tokio::spawn(work(context, plan, dir, todo, events, stop.clone()));
     let mut broken: Result<(), SinkError> = Ok(());
     while let Some(event) = receiver.recv().await {
         for sink in &mut sinks {
@@ -161,11 +179,11 @@ async fn work(
     context: Arc<Context>,
     plan: Plan,
     dir: RunDir,
-    before: BTreeMap<String, KernelRecord>,
+    todo: Todo,
     events: Events,
     stop: CancellationToken,
 ) -> Result<(), RunError> {
-    let result = cells(&context, plan, &dir, &before, &events, &stop).await;
+    let result = cells(&context, plan, &dir, todo, &events, &stop).await;
     dir.remove_scratch();
     events.send(Event::RunFinished {
         stopped: stop.is_cancelled() || result.is_err(),
@@ -177,18 +195,11 @@ async fn cells(
     context: &Arc<Context>,
     plan: Plan,
     dir: &RunDir,
-    before: &BTreeMap<String, KernelRecord>,
+    todo: Todo,
     events: &Events,
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
-    let (finished, missing): (Vec<PlannedCell>, Vec<PlannedCell>) = plan
-        .cells
-        .iter()
-        .cloned()
-        .partition(|cell| dir.is_finished(&cell.id));
-    // Kernels that finished cells ran on: the rest of their cells must run on the same.
-    let mut bound = before.clone();
-    bound.retain(|name, _| finished.iter().any(|cell| kernel_name(&cell.id) == *name));
+    let Todo { missing, bound } = todo;
     let kernels = kernels(context, &missing, &bound, events, stop).await?;
     if stop.is_cancelled() {
         return Ok(());
@@ -196,10 +207,7 @@ async fn cells(
 
     // Within the run's directory, which nobody else can read: it holds the guests' host key.
     let image = Image::build(&context.image, &dir.fresh_scratch()?)?;
-    let keys = Arc::new(SshKeys {
-        client: image.client_key.as_openssh().to_owned(),
-        host: image.host_key.clone(),
-    });
+    let keys = Arc::new(SshKeys::of(&image));
 
     let plan = Arc::new(plan);
     let slots = Arc::new(Semaphore::new(context.jobs));
@@ -258,6 +266,7 @@ async fn kernels(
     events: &Events,
     stop: &CancellationToken,
 ) -> Result<Kernels, RunError> {
+    let table = Table::load(&context.images.root().join("probes.toml"))?;
     let mut ready = Kernels::new();
     let mut tried = std::collections::BTreeSet::new();
     for cell in cells {
@@ -270,8 +279,16 @@ async fn kernels(
         }
         let line = context.images.line(&cell.id.line)?;
         let variant = context.images.variant(&line, &cell.id.variant)?;
-        let table = Table::load(&context.images.root().join("probes.toml"))?;
-        let got = kernel(context, line, variant.clone(), table, &name, events, stop).await?;
+        let got = kernel(
+            context,
+            line,
+            variant.clone(),
+            table.clone(),
+            &name,
+            events,
+            stop,
+        )
+        .await?;
         match got {
             Ok((kernel, armed)) => {
                 same_as_before(&name, bound.get(&name), &kernel)?;

@@ -9,7 +9,7 @@ use swapmig_workloads::protocol::{self, Event, Job};
 use tokio::time::Instant;
 
 use super::budget::Budget;
-use super::observation::{Observation, RawSample, Snapshot, workload_offset};
+use super::observation::{Observation, RawSample, Snapshot};
 use crate::event::{CellEvent, Phase};
 use crate::guest::{Guest, Signal};
 use crate::plan::Limits;
@@ -351,8 +351,7 @@ impl Cell<'_, '_> {
         self.searched = self.seen.console.len();
         if self.search_from == 0 {
             let workload = self.task.job.workload.name();
-            self.search_from =
-                workload_offset(&self.seen.console, workload).unwrap_or(self.seen.console_at_start);
+            self.search_from = self.seen.workload_begins(workload);
         }
         let traces = trace::parse(&self.seen.console[self.search_from..]);
         if let Some(first) = traces.into_iter().next() {

@@ -8,7 +8,7 @@ use swapmig_reports::symbolize::{self, Symbolizer};
 use swapmig_reports::trace::{self, Report};
 use swapmig_workloads::protocol::Mismatch;
 
-use super::observation::{Observation, workload_offset};
+use super::observation::Observation;
 
 /// How many traces a result keeps: the first is the finding, the rest may be its wrecks.
 const TRACES_MAX: usize = 20;
@@ -29,11 +29,9 @@ pub struct Traces {
 /// Reads the traces off a console. A guest whose workload never began has
 /// only boot traces.
 pub fn traces(seen: &Observation, workload: &str, symbolizer: Option<&Symbolizer>) -> Traces {
-    let begins = match (seen.started, workload_offset(&seen.console, workload)) {
-        (false, _) => seen.console.len(),
-        (true, Some(at)) => at,
-        // The kernel lost its word of the begin; the guest's own came about then.
-        (true, None) => seen.console_at_start,
+    let begins = match seen.started {
+        true => seen.workload_begins(workload),
+        false => seen.console.len(),
     };
     let (boot, rest) = seen.console.split_at(begins);
     let findings = trace::parse(rest)

@@ -124,6 +124,12 @@ impl Observation {
         (self.after.tainted & !self.before.tainted) & CRASH_TAINTS != 0
     }
 
+    /// Where on the console the workload begins. Where the kernel lost its word of
+    /// it, the guest's own came about then.
+    pub fn workload_begins(&self, workload: &str) -> usize {
+        mark(&self.console, workload, "begins").unwrap_or(self.console_at_start)
+    }
+
     /// Hits by probe, at the end.
     pub fn final_probes(&self) -> BTreeMap<String, u64> {
         self.samples
@@ -131,12 +137,6 @@ impl Observation {
             .map(|sample| sample.probes.clone())
             .unwrap_or_default()
     }
-}
-
-/// Where on a console the workload began: behind the line that the guest's
-/// init writes into the kernel's log at that moment.
-pub fn workload_offset(console: &[u8], workload: &str) -> Option<usize> {
-    mark(console, workload, "begins")
 }
 
 /// What the guest's init writes into the kernel's log when it could not send an event.
@@ -157,6 +157,8 @@ pub fn holds_workload(console: &[u8], workload: &str) -> bool {
             .all(|lost| memchr::memmem::find(console, lost).is_none())
 }
 
+/// The end of the line that the guest's init writes into the kernel's log when
+/// the workload begins or ends.
 fn mark(console: &[u8], workload: &str, what: &str) -> Option<usize> {
     let line = format!("swapmig: workload {workload} {what}");
     memchr::memmem::find(console, line.as_bytes()).map(|at| at + line.len())
