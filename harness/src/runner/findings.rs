@@ -58,9 +58,9 @@ fn trace_finding(report: &Report, at_ms: Option<u64>, symbolizer: Option<&Symbol
         title: report.title.clone(),
         alt_titles: report.alt_titles.clone(),
         at_ms,
-        corrupted: report.corrupted.clone(),
+        corrupted: report.corrupted.map(|why| why.to_string()),
         text: report.text.clone(),
-        task: report.task.clone(),
+        task: report.details.task.clone(),
         stacks: symbolize::to_record(report, symbolizer),
     }
 }

@@ -18,11 +18,15 @@ pub fn to_record(report: &Report, symbolizer: Option<&Symbolizer>) -> Vec<StackR
 
 fn stack_record(report: &Report, stack: &Stack, symbolizer: Option<&Symbolizer>) -> StackRecord {
     let role = match stack.role {
-        Role::Crash if report.access.is_some() => "access",
+        Role::Crash if report.details.access.is_some() => "access",
         role => role.name(),
     };
     let guilty = |frame: &Frame| {
-        stack.role == Role::Crash && report.guilty.as_deref() == Some(&normalize(&frame.symbol))
+        stack.role == Role::Crash
+            && report
+                .guilty
+                .as_ref()
+                .is_some_and(|guilty| guilty.function == normalize(&frame.symbol))
     };
     let any = stack.frames.iter().any(|frame| frame.reliable);
     let mut frames = Vec::new();

@@ -12,7 +12,7 @@ const MAX_LINE: usize = 1024;
 #[derive(Debug, Clone)]
 pub(super) struct Line {
     /// Its bytes in the console, the newline included.
-    pub(super) span: Range<usize>,
+    pub(super) span: Range<u64>,
     /// Who printed it: `T42` for a task, `C0` for a CPU in an interrupt; only with `PRINTK_CALLER`.
     pub(super) caller: Option<String>,
     /// Microseconds of the kernel's clock; only with `PRINTK_TIME`.
@@ -37,14 +37,14 @@ pub(super) fn lines(console: &[u8]) -> impl Iterator<Item = Line> + '_ {
             .iter()
             .position(|&b| b == b'\n')
             .map_or(rest.len(), |at| at + 1);
-        let span = start..start + length;
-        start = span.end;
+        let span = start as u64..(start + length) as u64;
+        start += length;
         Some(Line::decode(span, &rest[..length]))
     })
 }
 
 impl Line {
-    fn decode(span: Range<usize>, raw: &[u8]) -> Self {
+    fn decode(span: Range<u64>, raw: &[u8]) -> Self {
         let raw = &raw[..raw.len().min(MAX_LINE)];
         let text = clean(raw);
         let Some(prefix) = PREFIX.captures(&text) else {

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::{Regex, RegexSet};
 
 use super::Report;
-use super::console::{self, Line};
+use super::console::Line;
 use super::finish;
 use super::formats::{CONTINUATIONS, Ends, FORMATS, Format, NOISE};
 use super::pattern::{compile, lazy};
@@ -49,27 +49,15 @@ static HEADERS: LazyLock<RegexSet> = LazyLock::new(|| {
 static CONTINUES: LazyLock<Regex> = LazyLock::new(|| compile(&CONTINUATIONS.join("|")));
 static NOISES: LazyLock<Regex> = LazyLock::new(|| compile(&NOISE.join("|")));
 
-/// Finds the crash reports of a console, in the order in which they began.
-///
-/// The first report of a boot is the finding; later ones may be its consequences.
-/// Bytes of any kind are accepted.
-pub fn parse(console: &[u8]) -> Vec<Report> {
-    let mut collector = Collector::default();
-    for line in console::lines(console) {
-        collector.line(line);
-    }
-    collector.end()
-}
-
 /// A report whose lines are still being collected.
 pub(super) struct Collected {
     pub(super) what: What,
     pub(super) lines: Vec<String>,
     /// Index of the header in `lines`.
     pub(super) header: usize,
-    pub(super) span: std::ops::Range<usize>,
+    pub(super) span: std::ops::Range<u64>,
     pub(super) stacks: Reader,
-    pub(super) mixed: Option<&'static str>,
+    pub(super) mixed: bool,
     pub(super) panicked: bool,
     /// Its end was marked.
     pub(super) closed: bool,
@@ -94,7 +82,7 @@ pub(super) enum What {
 }
 
 #[derive(Default)]
-struct Collector {
+pub(super) struct Collector {
     open: Vec<Collected>,
     done: Vec<Collected>,
     begun: usize,
@@ -103,11 +91,12 @@ struct Collector {
     /// The kernel prints its clock: a line without it is a program's.
     stamped: bool,
     /// End of the last line that is not empty.
-    end: usize,
+    end: u64,
 }
 
 impl Collector {
-    fn line(&mut self, line: Line) {
+    /// Takes the log's next line.
+    pub(super) fn line(&mut self, line: Line) {
         if !line.text.trim().is_empty() {
             self.end = line.span.end;
         }
@@ -160,7 +149,7 @@ impl Collector {
     }
 
     fn begin(&mut self, what: What, line: Line) {
-        let mut mixed = None;
+        let mut mixed = false;
         if let Some(at) = self.position(&line) {
             let open = &mut self.open[at];
             if matches!(open.what, What::Preamble) && matches!(what, What::Report(_)) {
@@ -172,11 +161,10 @@ impl Collector {
             // Without callers two writers cannot be told apart.
             let midst = line.caller.is_none() && open.stacks.in_crash_stack();
             if midst && matches!(open.what, What::Noise) {
-                mixed = Some("it begins within another stack, and callers are not printed");
+                mixed = true;
             }
             if midst && matches!(open.what, What::Report(_)) {
-                open.mixed =
-                    Some("another report begins within its stack, and callers are not printed");
+                open.mixed = true;
             }
             if matches!(what, What::Noise) && midst {
                 push(open, &line);
@@ -285,7 +273,8 @@ impl Collector {
         }
     }
 
-    fn end(mut self) -> Vec<Report> {
+    /// The log has ended: all its reports.
+    pub(super) fn end(mut self) -> Vec<Report> {
         for open in &mut self.open {
             open.last = open.span.end == self.end;
         }

@@ -8,10 +8,10 @@ use regex::{Captures, Regex};
 
 use super::engine::{Collected, What};
 use super::formats::{Blame, Ends, FORMATS, Format, Variant};
-use super::pattern::{compile, lazy};
-use super::report::{Access, Direction, Role};
+use super::pattern::compile;
+use super::report::{Corruption, Guilty, Role};
 use super::stack::Stacks;
-use super::{Kind, Report, blame, title};
+use super::{Kind, Report, blame, details, title};
 
 /// Bytes of text kept of a report.
 const MAX_TEXT: usize = 96 * 1024;
@@ -19,14 +19,6 @@ const MAX_TEXT: usize = 96 * 1024;
 const MAX_DETAIL: usize = 16 * 1024;
 /// Stands for the function that a corrupted report does not give.
 const CORRUPTED: &str = "corrupted";
-
-lazy!(
-    CPU_LINE = r"CPU: (?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>\d+) Comm: (?P<task>.{1,32}?) (?:Not tainted|Tainted)"
-);
-lazy!(BY_TASK = r"by task (?P<task>.{1,32}?)/(?P<pid>\d+)\b");
-lazy!(
-    ACCESS = r"(?m)^(?P<direction>Read|Write) of size (?P<size>\d+)(?: at addr (?P<address>[0-9a-f]{1,16}))?"
-);
 
 /// Every pattern of the table, compiled once.
 static COMPILED: LazyLock<HashMap<&'static str, Regex>> = LazyLock::new(|| {
@@ -50,11 +42,8 @@ pub(super) fn report(mut collected: Collected) -> Report {
         corrupted: None,
         panicked: collected.panicked,
         span: collected.span.clone(),
-        task: None,
-        pid: None,
-        cpu: None,
+        details: details::read(&text),
         stacks: Vec::new(),
-        access: access(&text),
         guilty: None,
         text,
     };
@@ -75,7 +64,12 @@ fn describe(report: &mut Report, collected: &Collected, format: &'static Format,
     let Some(variant) = choose(format, &from_header, &mut names) else {
         return;
     };
-    who(report, &from_header, &names);
+    // What the header says of the task precedes what later lines say.
+    let header = |name: &str| names.get(name).cloned();
+    let who = &mut report.details;
+    who.task = header("task").or(who.task.take());
+    who.pid = header("pid").and_then(|pid| pid.parse().ok()).or(who.pid);
+    who.cpu = header("cpu").and_then(|cpu| cpu.parse().ok()).or(who.cpu);
     report.kind = variant.kind;
 
     let named = names.get("func").cloned();
@@ -84,7 +78,10 @@ fn describe(report: &mut Report, collected: &Collected, format: &'static Format,
     let functions = guilty
         .as_deref()
         .map_or_else(|| vec![CORRUPTED.to_owned()], title::names);
-    report.guilty = guilty.is_some().then(|| functions[0].clone());
+    report.guilty = guilty.is_some().then(|| Guilty {
+        function: functions[0].clone(),
+        file: None,
+    });
     if let Some(named) = &named {
         names.insert("named".to_owned(), title::function(named));
     }
@@ -135,27 +132,13 @@ fn expand(template: &str, names: &Names, function: &str) -> String {
     title
 }
 
-fn who(report: &mut Report, text: &str, names: &Names) {
-    let mut set = |captures: &dyn Fn(&str) -> Option<String>| {
-        report.task = report.task.take().or_else(|| captures("task"));
-        report.pid = report.pid.or_else(|| captures("pid")?.parse().ok());
-        report.cpu = report.cpu.or_else(|| captures("cpu")?.parse().ok());
-    };
-    set(&|name| names.get(name).cloned());
-    for re in [&*BY_TASK, &*CPU_LINE] {
-        if let Some(captures) = re.captures(text) {
-            set(&|name| captures.name(name).map(|m| m.as_str().to_owned()));
-        }
-    }
-}
-
 fn corruption(
     collected: &Collected,
     format: &'static Format,
     variant: &Variant,
     read: &Stacks,
     guilty: bool,
-) -> Option<String> {
+) -> Option<Corruption> {
     let crash = read
         .stacks
         .iter()
@@ -166,35 +149,19 @@ fn corruption(
         && variant.blame != Blame::Nobody
         && (!read.complete || format.ends == Ends::Ruler);
     if !variant.corrupt.is_empty() {
-        Some(variant.corrupt)
-    } else if collected.mixed.is_some() {
-        collected.mixed
+        Some(Corruption::Missing(variant.corrupt))
+    } else if collected.mixed {
+        Some(Corruption::Mixed)
     } else if cut_short {
-        Some("cut short: the console ends within it")
+        Some(Corruption::CutShort)
     } else if variant.blame == Blame::Nobody || guilty && (crash || variant.blame == Blame::Stalled)
     {
         None
     } else if crash {
-        Some("no frame of its stack can be blamed")
+        Some(Corruption::NobodyToBlame)
     } else {
-        Some("it has no stack")
+        Some(Corruption::NoStack)
     }
-    .map(str::to_owned)
-}
-
-fn access(text: &str) -> Option<Access> {
-    let captures = ACCESS.captures(text)?;
-    Some(Access {
-        direction: if &captures["direction"] == "Read" {
-            Direction::Read
-        } else {
-            Direction::Write
-        },
-        size: captures["size"].parse().ok(),
-        address: captures
-            .name("address")
-            .and_then(|m| u64::from_str_radix(m.as_str(), 16).ok()),
-    })
 }
 
 fn join(lines: &[String], limit: usize) -> String {

@@ -11,16 +11,21 @@
 
 mod blame;
 mod console;
+mod details;
 mod engine;
 mod finish;
 mod formats;
 mod kind;
 mod pattern;
 mod report;
+mod scan;
 mod stack;
 mod title;
 
-pub use engine::parse;
 pub use kind::Kind;
-pub use report::{Access, Direction, Frame, Pc, Report, Role, Stack};
+pub use report::{
+    Access, Corruption, Details, Direction, Frame, Guilty, Location, Pc, Register, Report, Role,
+    Stack,
+};
+pub use scan::{Parser, parse};
 pub use title::normalize;

@@ -14,27 +14,87 @@ pub struct Report {
     pub alt_titles: Vec<String>,
     /// Class of the crash.
     pub kind: Kind,
-    /// Why the report cannot be trusted wholly: cut short, mixed with another one, no stack.
-    pub corrupted: Option<String>,
+    /// Why the report cannot be trusted wholly.
+    pub corrupted: Option<Corruption>,
     /// True when the kernel panicked during or after it.
     pub panicked: bool,
-    /// Bytes of the console, from the report's first line to the end of its last one.
+    /// Bytes of the log, from the report's first line to the end of its last one.
     /// Lines of other callers may lie in between; [`Report::text`] is without them.
-    pub span: Range<usize>,
+    pub span: Range<u64>,
     /// The report's lines without their prefixes, bounded.
     pub text: String,
-    /// Name of the task that it struck, if printed.
+    /// What its lines tell beside stacks.
+    pub details: Details,
+    /// Stacks in the order of printing.
+    pub stacks: Vec<Stack>,
+    /// Whom to blame; absent when no frame is left to blame.
+    pub guilty: Option<Guilty>,
+}
+
+/// Why a report cannot be trusted wholly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Corruption {
+    /// The log ends within it.
+    CutShort,
+    /// Another report, or another task's lines, are mixed into it.
+    Mixed,
+    /// It has no stack.
+    NoStack,
+    /// It has a stack, and no frame of it can be blamed.
+    NobodyToBlame,
+    /// A line that a whole report of its format has is missing; which one.
+    Missing(&'static str),
+}
+
+impl std::fmt::Display for Corruption {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::CutShort => "cut short: the log ends within it",
+            Self::Mixed => "another report is mixed into it",
+            Self::NoStack => "it has no stack",
+            Self::NobodyToBlame => "no frame of its stack can be blamed",
+            Self::Missing(what) => what,
+        })
+    }
+}
+
+/// Whom to blame for a crash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guilty {
+    /// The function, normalised.
+    pub function: String,
+    /// Source file relative to the kernel tree, where the log itself prints one.
+    pub file: Option<String>,
+}
+
+/// What a report's lines tell beside stacks: each as printed, absent where it was not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Details {
+    /// Name of the task that it struck.
     pub task: Option<String>,
     /// Process id of that task.
     pub pid: Option<u32>,
     /// CPU that it struck on.
     pub cpu: Option<u32>,
-    /// Stacks in the order of printing.
-    pub stacks: Vec<Stack>,
-    /// The forbidden access, where the report tells of one.
+    /// Taint flags, such as `G        W`; empty when the kernel was not tainted.
+    pub taint: Option<String>,
+    /// `uname -r` of the kernel.
+    pub release: Option<String>,
+    /// The forbidden access.
     pub access: Option<Access>,
-    /// The function to blame, normalised; absent when no frame is left to blame.
-    pub guilty: Option<String>,
+    /// Registers of the crash, in the order of printing.
+    pub registers: Vec<Register>,
+    /// Locks held, a line each.
+    pub locks: Vec<String>,
+}
+
+/// A register.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Register {
+    /// Name as printed, such as `RAX` or `x0`.
+    pub name: String,
+    /// Its value.
+    pub value: u64,
 }
 
 /// A stack of a report.
@@ -88,10 +148,25 @@ pub struct Frame {
     pub size: u64,
     /// Module that holds it.
     pub module: Option<String>,
+    /// Build id of that module, in hexadecimal, where printed.
+    pub build_id: Option<String>,
     /// False for a `?` frame: an address on the stack that the unwinder could not vouch for.
     pub reliable: bool,
     /// What the address is.
     pub pc: Pc,
+    /// Where the log itself says that this is in the source.
+    pub location: Option<Location>,
+}
+
+/// A place in the source, as a log that was symbolized already prints it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// File, relative to the kernel tree.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// True when the function was inlined there and has no offset of its own.
+    pub inlined: bool,
 }
 
 impl std::fmt::Display for Frame {

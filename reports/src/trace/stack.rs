@@ -208,8 +208,10 @@ fn frame(line: &str) -> Option<Frame> {
             offset: 0,
             size: 0,
             module: None,
+            build_id: None,
             reliable: true,
             pc: Pc::Return,
+            location: None,
         });
     };
     let number = |name| u64::from_str_radix(&captures[name], 16).ok();
@@ -218,7 +220,9 @@ fn frame(line: &str) -> Option<Frame> {
         offset: number("offset")?,
         size: number("size")?,
         module: captures.name("module").map(|m| m.as_str().to_owned()),
+        build_id: None,
         reliable: captures.name("doubt").is_none(),
         pc: Pc::Return,
+        location: None,
     })
 }
