@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use swapmig::event::CellEvent;
 use swapmig::guest::{Guest, GuestError, Signal};
-use swapmig::plan::Limits;
+use swapmig::plan::{Limits, Machine};
 use swapmig::runner::executor::{CONSOLE_MAX, Task, execute};
 use swapmig::runner::observation::Observation;
 use swapmig_reports::record::Ended;
@@ -174,8 +174,10 @@ async fn run_guest(mut guest: FakeGuest) -> Ran {
         sample_ms: 1000,
     };
     let limits = Limits::default();
+    let machine = Machine::default();
     let task = Task {
         job: &job,
+        machine: &machine,
         limits: &limits,
         assumed_slowness: 2.0,
     };
@@ -507,6 +509,22 @@ async fn a_guest_of_another_protocol_gets_no_job() {
         "{:?}",
         ran.seen.ended
     );
+    assert!(ran.guest.job.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_with_fewer_cpus_than_asked_for_gets_no_job() {
+    let one_cpu = Event::Ready {
+        version: protocol::VERSION,
+        release: String::new(),
+        cpus: 1,
+        memory_kib: 400_000,
+    };
+    let ran = run(vec![event(one_cpu)]).await;
+    let Ended::WrongMachine { reason } = &ran.seen.ended else {
+        panic!("{:?}", ran.seen.ended)
+    };
+    assert!(reason.contains("found 1 CPU"), "{reason}");
     assert!(ran.guest.job.is_none());
 }
 

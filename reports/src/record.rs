@@ -358,6 +358,11 @@ pub enum Ended {
         /// What is known of it.
         reason: String,
     },
+    /// It booted as another machine than the plan asks for.
+    WrongMachine {
+        /// In which way.
+        reason: String,
+    },
     /// QEMU died or could not be driven.
     QemuDied {
         /// Its exit status and last words.

@@ -483,6 +483,7 @@ impl CellRunner {
         let mut emit = |event| self.events.cell(id, event);
         let task = Task {
             job,
+            machine: &self.plan.machine,
             limits: &self.plan.limits,
             assumed_slowness: assumed,
         };

@@ -9,10 +9,11 @@ use swapmig_workloads::protocol::{self, Event, Job};
 use tokio::time::Instant;
 
 use super::budget::Budget;
+use super::machine;
 use super::observation::{Observation, RawSample, Snapshot};
 use crate::event::{CellEvent, Phase};
 use crate::guest::{Guest, Signal};
-use crate::plan::Limits;
+use crate::plan::{Limits, Machine};
 
 /// A guest that prints more than this while its workload runs is ended.
 pub const CONSOLE_MAX: usize = 16 << 20;
@@ -28,6 +29,8 @@ const DRAIN_STRETCH: u32 = 3;
 pub struct Task<'a> {
     /// The job that it gets.
     pub job: &'a Job,
+    /// The machine that it has to be.
+    pub machine: &'a Machine,
     /// The plan's limits.
     pub limits: &'a Limits,
     /// How slow the guest is taken to be until its boot was measured.
@@ -180,8 +183,13 @@ impl Cell<'_, '_> {
         self.heard = Instant::now();
         match signal {
             Signal::Console(bytes) => self.on_console(&bytes),
-            Signal::Event(Event::Ready { version, .. }) if self.phase == Phase::Booting => {
-                self.on_ready(guest, version).await
+            Signal::Event(Event::Ready {
+                version,
+                cpus,
+                memory_kib,
+                ..
+            }) if self.phase == Phase::Booting => {
+                self.on_ready(guest, version, cpus, memory_kib).await
             }
             Signal::Event(event) => self.on_event(event),
             Signal::Garbage(line) => Some(Ended::Garbage {
@@ -222,7 +230,13 @@ impl Cell<'_, '_> {
         None
     }
 
-    async fn on_ready<G: Guest>(&mut self, guest: &mut G, version: u32) -> Option<Ended> {
+    async fn on_ready<G: Guest>(
+        &mut self,
+        guest: &mut G,
+        version: u32,
+        cpus: u32,
+        memory_kib: u64,
+    ) -> Option<Ended> {
         if version != protocol::VERSION {
             return Some(Ended::BootFailed {
                 reason: format!(
@@ -230,6 +244,9 @@ impl Cell<'_, '_> {
                     protocol::VERSION
                 ),
             });
+        }
+        if let Some(reason) = machine::difference(self.task.machine, cpus, memory_kib) {
+            return Some(Ended::WrongMachine { reason });
         }
         let boot = self.began.elapsed();
         self.seen.timing.boot_ms = Some(millis(boot));

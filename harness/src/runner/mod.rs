@@ -7,5 +7,6 @@ pub mod cell;
 pub mod dispatch;
 pub mod executor;
 pub mod findings;
+pub mod machine;
 pub mod observation;
 pub mod verdict;

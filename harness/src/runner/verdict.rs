@@ -172,6 +172,9 @@ fn broken(ended: &Ended) -> String {
         Ended::Panicked => "The kernel panicked before the workload began.".into(),
         Ended::Rebooted => "The guest rebooted by itself without a trace.".into(),
         Ended::BootFailed { reason } => format!("The guest did not boot: {reason}."),
+        Ended::WrongMachine { reason } => format!(
+            "The guest is not the machine that the plan describes: {reason}. Look at the kernel's config and the host's QEMU."
+        ),
         Ended::QemuDied { reason } => format!("The guest's QEMU broke: {reason}."),
         Ended::Garbage { reason } => format!("The guest broke the protocol: {reason}."),
         Ended::HarnessFailed { reason } => format!("The harness failed: {reason}"),
@@ -372,6 +375,9 @@ mod tests {
             Ended::Done,
             Ended::StoppedAfterFinding,
             Ended::Panicked,
+            Ended::WrongMachine {
+                reason: String::new(),
+            },
             Ended::QemuDied {
                 reason: String::new(),
             },

@@ -183,6 +183,7 @@ fn ended(ended: &Ended) -> String {
         Ended::Panicked => "The guest's kernel panicked.".to_owned(),
         Ended::Rebooted => "The guest rebooted or powered off by itself.".to_owned(),
         Ended::BootFailed { reason } => format!("The guest never became ready: {reason}"),
+        Ended::WrongMachine { reason } => format!("The guest is another machine: {reason}"),
         Ended::QemuDied { reason } => format!("QEMU died or could not be driven: {reason}"),
         Ended::Garbage { reason } => format!("The guest broke the protocol: {reason}"),
         Ended::HarnessFailed { reason } => format!("The harness failed: {reason}"),
