@@ -2,7 +2,8 @@
 //! Measures the trace parser against a folder of consoles with known titles.
 //!
 //! `SWAPMIG_CRASH_CORPUS` names the folder. A case file is `KEY: value` lines, an empty line,
-//! the raw console, and perhaps `REPORT:` with what follows. A file without `TITLE` holds no crash.
+//! the raw console, and perhaps `REPORT:` with what follows. A file whose `TITLE` is empty or absent
+//! holds no crash.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up must stop")]
 
@@ -43,8 +44,8 @@ impl Case {
             if line.is_empty() {
                 break;
             }
-            if let Some((key, value)) = line.split_once(": ") {
-                keys.insert(key.to_owned(), value.to_owned());
+            if let Some((key, value)) = line.split_once(':').filter(|_| !line.starts_with('#')) {
+                keys.insert(key.to_owned(), value.trim().to_owned());
             }
         }
         let marker = b"\n\nREPORT:\n";
@@ -100,7 +101,7 @@ fn corpus() {
     for case in paths.into_iter().map(Case::read) {
         let reports = parse(&case.console);
         let first = reports.first();
-        if !case.keys.contains_key("TITLE") {
+        if case.key("TITLE").is_empty() {
             if !silent.count(reports.is_empty()) {
                 println!(
                     "{:>5} crash   want none  got {:?}",

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use super::engine::{Collected, What};
+use super::collected::{Collected, What};
 use super::formats::{Blame, Ends, FORMATS, Format, Variant};
 use super::pattern::compile;
 use super::report::{Corruption, Guilty, Role};

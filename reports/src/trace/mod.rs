@@ -6,10 +6,11 @@
 //!
 //! - `formats` is the one declarative table of what a crash looks like;
 //! - `console` makes lines of bytes, `engine` collects the lines of each report
-//!   by their caller, `finish` reads a collected report;
+//!   by their caller, `finish` reads a collected report, `waiting` puts them in order;
 //! - `stack` finds frames, `blame` chooses the guilty one, `title` normalises.
 
 mod blame;
+mod collected;
 mod console;
 mod details;
 mod engine;
@@ -21,6 +22,7 @@ mod report;
 mod scan;
 mod stack;
 mod title;
+mod waiting;
 
 pub use kind::Kind;
 pub use report::{

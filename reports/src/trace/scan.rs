@@ -4,6 +4,7 @@
 use super::Report;
 use super::console;
 use super::engine::Collector;
+use super::formats;
 
 /// Finds the crash reports of a log that is read piece by piece.
 ///
@@ -29,9 +30,11 @@ impl Parser {
     pub fn finish(self, found: &mut dyn FnMut(Report)) {
         let mut collector = Collector::default();
         for line in console::lines(&self.pending) {
-            collector.line(line);
+            if !collector.idle() || formats::candidates().is_match(line.text.as_bytes()) {
+                collector.line(line, found);
+            }
         }
-        collector.end().into_iter().for_each(found);
+        collector.end(found);
     }
 }
 

@@ -16,6 +16,8 @@ mod sanitizer;
 
 use std::sync::LazyLock;
 
+use regex::bytes::Regex;
+
 use super::Kind;
 
 /// How a sort of crash report looks.
@@ -118,3 +120,81 @@ pub(in crate::trace) static NOISE: &[&str] = &[
     r"(?:page allocation failure|invoked oom-killer)",
     r"^CPU: \d+ (?:UID: \d+ )?PID: \d+ Comm: .*(?:FAULT_INJECTION)",
 ];
+
+/// Words of which every line that begins, ends or marks a report while none is open holds one.
+static SIGNS: &[&str] = &[
+    "BUG",
+    "WARNING: ",
+    "INFO: ",
+    "UBSAN: ",
+    "LOCKUP",
+    "Kernel panic",
+    "PANIC: ",
+    "general protection fault",
+    "divide error",
+    "divide_error",
+    "Unable to handle",
+    "Unhandled fault: ",
+    "Internal error: ",
+    "inconsistent lock state",
+    "Busy inodes",
+    "FAULT_INJECTION",
+    "sysrq: ",
+    "allocation failure",
+    "oom-killer",
+    "[ cut here ]",
+    "Linux version ",
+];
+
+/// What a line must match to concern a parser that has no report open: a cheap test of raw
+/// bytes, wider than the table itself.
+pub(in crate::trace) fn candidates() -> &'static Regex {
+    static CANDIDATES: LazyLock<Regex> = LazyLock::new(|| {
+        let words: Vec<_> = SIGNS.iter().map(|sign| regex::escape(sign)).collect();
+        #[expect(clippy::expect_used, reason = "escaped words always compile")]
+        Regex::new(&words.join("|")).expect("escaped words compile")
+    });
+    &CANDIDATES
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::strategy::{Strategy, ValueTree};
+    use proptest::string::string_regex;
+    use proptest::test_runner::TestRunner;
+
+    use super::*;
+    use crate::trace::pattern::compile;
+
+    /// Lines that a pattern matches, anchors apart.
+    fn samples(pattern: &str) -> Vec<String> {
+        let pattern = compile(pattern).as_str().to_owned();
+        let bare = pattern
+            .replace(r"\b", "")
+            .replace("|^", "|")
+            .replace("(?:^", "(?:")
+            .replace("|$", "|");
+        let bare = bare.trim_start_matches('^').replace("(?m)", "");
+        let any = string_regex(&bare).unwrap();
+        let mut runner = TestRunner::deterministic();
+        (0..64)
+            .map(|_| any.new_tree(&mut runner).unwrap().current())
+            .collect()
+    }
+
+    #[test]
+    fn every_header_is_a_candidate() {
+        for pattern in FORMATS
+            .iter()
+            .map(|f| f.header)
+            .chain(NOISE.iter().copied())
+        {
+            for line in samples(pattern) {
+                assert!(
+                    candidates().is_match(line.as_bytes()),
+                    "{pattern}: {line:?}"
+                );
+            }
+        }
+    }
+}

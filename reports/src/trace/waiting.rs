@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Finished reports that wait for their turn, or for a panic that follows them.
+
+use super::Report;
+
+/// Reports that wait at most.
+const MAX_WAITING: usize = 32;
+/// Bytes of the log within which a panic follows a report.
+const PANIC_WITHIN: u64 = 1 << 20;
+
+/// Reports in the order in which they began.
+#[derive(Default)]
+pub(super) struct Waiting {
+    reports: Vec<Report>,
+    /// How many, from the first, wait for no panic any more.
+    settled: usize,
+}
+
+impl Waiting {
+    pub(super) fn push(&mut self, report: Report) {
+        let start = report.span.start;
+        let at = self.reports.partition_point(|r| r.span.start <= start);
+        self.settled = self.settled.min(at);
+        self.reports.insert(at, report);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.reports.is_empty()
+    }
+
+    /// More may not wait: no report may stay open before them.
+    pub(super) fn crowded(&self) -> bool {
+        self.reports.len() > MAX_WAITING
+    }
+
+    /// The kernel has panicked.
+    pub(super) fn panicked(&mut self) {
+        for report in self.reports.iter_mut().skip(self.settled) {
+            report.panicked = true;
+        }
+        self.settle();
+    }
+
+    /// The kernel that printed them is gone: no panic will follow.
+    pub(super) fn settle(&mut self) {
+        self.settled = self.reports.len();
+    }
+
+    /// Gives what began before `begun`, the first open report, and has nothing to wait for at
+    /// byte `at` of the log.
+    pub(super) fn give(&mut self, begun: Option<u64>, at: u64, found: &mut dyn FnMut(Report)) {
+        let crowd = self.reports.len().saturating_sub(MAX_WAITING);
+        let ready = self
+            .reports
+            .iter()
+            .enumerate()
+            .take_while(|(index, report)| {
+                let settled = *index < self.settled.max(crowd)
+                    || report.panicked
+                    || report.span.end.saturating_add(PANIC_WITHIN) < at;
+                settled && begun.is_none_or(|begun| report.span.start < begun)
+            })
+            .count();
+        self.settled = self.settled.saturating_sub(ready);
+        self.reports.drain(..ready).for_each(found);
+    }
+
+    pub(super) fn give_all(&mut self, found: &mut dyn FnMut(Report)) {
+        self.reports.drain(..).for_each(found);
+    }
+}
