@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::console::Line;
+use super::console::{Caller, Line};
 use super::formats::Format;
 use super::stack::Reader;
 
@@ -28,8 +28,8 @@ pub(super) struct Collected {
     pub(super) closed: bool,
     /// The console ended with it.
     pub(super) last: bool,
-    caller: Option<String>,
-    adopted: Vec<String>,
+    caller: Option<Caller>,
+    adopted: Vec<Caller>,
     /// When its last line was printed.
     pub(super) time: Option<u64>,
     bytes: usize,
@@ -48,7 +48,7 @@ pub(super) enum What {
 }
 
 impl Collected {
-    pub(super) fn new(what: What, line: &Line) -> Self {
+    pub(super) fn new(what: What, line: &Line<'_>) -> Self {
         let mut collected = Self {
             what,
             lines: Vec::new(),
@@ -59,7 +59,7 @@ impl Collected {
             panicked: false,
             closed: false,
             last: false,
-            caller: line.caller.clone(),
+            caller: line.caller,
             adopted: Vec::new(),
             time: line.time,
             bytes: 0,
@@ -69,18 +69,18 @@ impl Collected {
     }
 
     /// Takes its next line; what is beyond the bounds is dropped.
-    pub(super) fn push(&mut self, line: &Line) {
+    pub(super) fn push(&mut self, line: &Line<'_>) {
         self.time = line.time.or(self.time);
         self.bytes += line.text.len();
         if self.lines.len() < MAX_LINES && self.bytes <= MAX_BYTES {
-            self.stacks.line(&line.text);
-            self.lines.push(line.text.clone());
+            self.stacks.line(line.text);
+            self.lines.push(line.text.to_owned());
             self.span.end = line.span.end;
         }
     }
 
     /// The preamble's report has begun with this line.
-    pub(super) fn announce(&mut self, what: What, line: &Line) {
+    pub(super) fn announce(&mut self, what: What, line: &Line<'_>) {
         self.what = what;
         self.header = self.lines.len();
         self.push(line);
@@ -91,15 +91,14 @@ impl Collected {
     }
 
     /// A line of this caller belongs to it.
-    pub(super) fn is_of(&self, caller: Option<&str>) -> bool {
-        self.caller.as_deref() == caller
-            || caller.is_some_and(|caller| self.adopted.iter().any(|other| other == caller))
+    pub(super) fn is_of(&self, caller: Option<Caller>) -> bool {
+        self.caller == caller || caller.is_some_and(|caller| self.adopted.contains(&caller))
     }
 
     /// Takes in what another caller prints on its behalf.
-    pub(super) fn adopt(&mut self, caller: &str) {
+    pub(super) fn adopt(&mut self, caller: Caller) {
         if self.adopted.len() < MAX_ADOPTED {
-            self.adopted.push(caller.to_owned());
+            self.adopted.push(caller);
         }
     }
 }

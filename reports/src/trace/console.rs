@@ -1,133 +1,195 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Lines of a console: bounded, cleaned, and parted from their printk prefix.
+//! Bytes to the raw lines of a console: bounded, wherever the pieces of the log end.
 
 use std::ops::Range;
 
-use super::pattern::lazy;
+use memchr::{memchr2, memrchr2};
 
-/// Bytes of a line that are looked at; what follows cannot matter to a title or a frame.
-const MAX_LINE: usize = 1024;
+/// Bytes of a raw line that are looked at; what follows cannot matter to a title or a frame.
+pub(super) const MAX_RAW: usize = 4096;
 
 /// One line of the console.
-#[derive(Debug, Clone)]
-pub(super) struct Line {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line<'a> {
     /// Its bytes in the console, the newline included.
     pub(super) span: Range<u64>,
-    /// Who printed it: `T42` for a task, `C0` for a CPU in an interrupt; only with `PRINTK_CALLER`.
-    pub(super) caller: Option<String>,
+    /// Who printed it; only with `PRINTK_CALLER`.
+    pub(super) caller: Option<Caller>,
     /// Microseconds of the kernel's clock; only with `PRINTK_TIME`.
     pub(super) time: Option<u64>,
-    /// The message without its prefix.
-    pub(super) text: String,
+    /// A program's, as far as can be told: the log marks the kernel's lines, and not this one.
+    pub(super) foreign: bool,
+    /// The message without its wrapping.
+    pub(super) text: &'a str,
 }
 
-lazy!(ESCAPE = r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[@-Z\\-_])");
-// Not anchored: a user-space message may stand unfinished before a kernel message.
-// A level such as `<4>` shows with some loggers.
-lazy!(
-    PREFIX = r"(?:<\d{1,2}>)?\[ *(?P<s>\d{1,9})\.(?P<us>\d{6})\](?:\[ *(?P<caller>[TC]\d+)\]|\([0-9]\))? ?"
-);
+/// Who printed a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Caller {
+    /// A task, by its process id.
+    Task(u32),
+    /// A CPU in an interrupt.
+    Cpu(u32),
+}
 
-/// Cuts a console into lines.
-pub(super) fn lines(console: &[u8]) -> impl Iterator<Item = Line> + '_ {
-    let mut start = 0;
-    std::iter::from_fn(move || {
-        let rest = console.get(start..).filter(|rest| !rest.is_empty())?;
-        let length = rest
-            .iter()
-            .position(|&b| b == b'\n')
-            .map_or(rest.len(), |at| at + 1);
-        let span = start as u64..(start + length) as u64;
-        start += length;
-        Some(Line::decode(span, &rest[..length]))
+/// A raw line, cut off after [`MAX_RAW`] bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Raw<'a> {
+    /// Its bytes in the console, what ends it included.
+    pub(super) span: Range<u64>,
+    /// Its bytes without what ends it.
+    pub(super) bytes: &'a [u8],
+}
+
+/// The beginning of a line whose end has not come yet.
+#[derive(Debug, Default)]
+pub(super) struct Partial {
+    kept: Vec<u8>,
+    length: u64,
+    /// Its text has ended with a carriage return, and a newline may follow.
+    returned: bool,
+}
+
+/// Where a line ends among the bytes given.
+struct Cut {
+    /// Bytes of text.
+    text: usize,
+    /// Bytes of text and of what ends it.
+    end: usize,
+    whole: bool,
+    returned: bool,
+}
+
+impl Partial {
+    pub(super) fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Takes bytes up to the line's end. How many, and true when the line is whole.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> (usize, bool) {
+        let cut = cut(bytes, self.returned);
+        let room = MAX_RAW.saturating_sub(self.kept.len());
+        self.kept.extend_from_slice(&bytes[..cut.text.min(room)]);
+        self.length += cut.end as u64;
+        self.returned = cut.returned;
+        (cut.end, cut.whole)
+    }
+
+    /// The line, which began at byte `at` of the console.
+    pub(super) fn raw(&self, at: u64) -> Raw<'_> {
+        Raw {
+            span: at..at + self.length,
+            bytes: &self.kept,
+        }
+    }
+
+    /// Makes room for the next line; its length.
+    pub(super) fn clear(&mut self) -> u64 {
+        self.kept.clear();
+        self.returned = false;
+        std::mem::take(&mut self.length)
+    }
+}
+
+/// The line that `bytes` begin with, at byte `at` of the console, if it is whole.
+pub(super) fn first(bytes: &[u8], at: u64) -> Option<Raw<'_>> {
+    let cut = cut(bytes, false);
+    cut.whole.then(|| Raw {
+        span: at..at + cut.end as u64,
+        bytes: &bytes[..cut.text.min(MAX_RAW)],
     })
 }
 
-impl Line {
-    fn decode(span: Range<u64>, raw: &[u8]) -> Self {
-        let raw = &raw[..raw.len().min(MAX_LINE)];
-        let text = clean(raw);
-        let Some(prefix) = PREFIX.captures(&text) else {
-            return Self {
-                span,
-                caller: None,
-                time: None,
-                text,
-            };
-        };
-        let caller = prefix.name("caller").map(|m| m.as_str().to_owned());
-        let number = |name: &str| prefix.name(name)?.as_str().parse::<u64>().ok();
-        let time = number("s")
-            .zip(number("us"))
-            .map(|(s, us)| s * 1_000_000 + us);
-        let end = prefix.get_match().end();
-        Self {
-            span,
-            caller,
-            time,
-            text: text[end..].to_owned(),
-        }
-    }
+/// Where the line begins that holds the byte at `at`.
+pub(super) fn line_start(bytes: &[u8], at: usize) -> usize {
+    memrchr2(b'\n', b'\r', &bytes[..at]).map_or(0, |before| before + 1)
 }
 
-/// Valid UTF-8 without escape sequences and control characters, tabs kept.
-fn clean(raw: &[u8]) -> String {
-    let text = String::from_utf8_lossy(raw);
-    let text = if text.contains('\x1b') {
-        ESCAPE.replace_all(&text, "")
+/// Where the last line begins, which is not whole.
+pub(super) fn last_start(bytes: &[u8]) -> usize {
+    let returns = bytes.iter().rev().take_while(|&&b| b == b'\r').count();
+    line_start(bytes, bytes.len() - returns)
+}
+
+/// A line ends with a newline, or with carriage returns and perhaps a newline after them.
+fn cut(bytes: &[u8], returned: bool) -> Cut {
+    let text = if returned {
+        0
     } else {
-        text
+        memchr2(b'\n', b'\r', bytes).unwrap_or(bytes.len())
     };
-    if !text.chars().any(char::is_control) {
-        return text.into_owned();
+    let returns = bytes[text..].iter().take_while(|&&b| b == b'\r').count();
+    let end = text + returns;
+    let next = bytes.get(end);
+    Cut {
+        text,
+        end: end + usize::from(next == Some(&b'\n')),
+        whole: next.is_some(),
+        returned: returned || returns > 0,
     }
-    text.chars()
-        .filter(|&c| c == '\t' || !c.is_control())
-        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn only(raw: &[u8]) -> Line {
-        lines(raw).next().unwrap()
+    /// Lines of `bytes`, given in pieces of `size`.
+    fn lines(bytes: &[u8], size: usize) -> Vec<(Range<u64>, Vec<u8>)> {
+        let mut partial = Partial::default();
+        let (mut at, mut lines) = (0, Vec::new());
+        for piece in bytes.chunks(size) {
+            let mut rest = piece;
+            while !rest.is_empty() {
+                let (taken, whole) = partial.take(rest);
+                rest = &rest[taken..];
+                if whole {
+                    let raw = partial.raw(at);
+                    lines.push((raw.span.clone(), raw.bytes.to_vec()));
+                    at += partial.clear();
+                }
+            }
+        }
+        lines
     }
 
     #[test]
-    fn prefix_is_parted() {
-        let line = only(b"[    1.234567][   T42] hello\r\n");
-        assert_eq!(
-            (line.caller.as_deref(), line.text.as_str()),
-            (Some("T42"), "hello")
-        );
-        assert_eq!(line.span, 0..30);
-        let line = only(b"[    1.234567]  spaced");
-        assert_eq!(
-            (line.caller, line.time, line.text.as_str()),
-            (None, Some(1_234_567), " spaced")
-        );
+    fn every_sort_of_line_end() {
+        let console = b"a\n\nb\r\nc\rd\r\r\ne\n\rf\n";
+        let whole = lines(console, console.len());
+        let texts: Vec<_> = whole.iter().map(|(_, text)| text.as_slice()).collect();
+        let want: [&[u8]; 8] = [b"a", b"", b"b", b"c", b"d", b"e", b"", b"f"];
+        assert_eq!(texts, want);
+        let ends: Vec<_> = whole.iter().map(|(span, _)| span.end).collect();
+        assert_eq!(ends, [2, 3, 6, 8, 12, 14, 15, 17]);
+        for size in 1..console.len() {
+            assert_eq!(lines(console, size), whole, "pieces of {size}");
+        }
     }
 
     #[test]
-    fn user_space_text_before_a_message_is_dropped() {
-        let line = only(b"login: [    1.234567][    C0] late");
-        assert_eq!(
-            (line.caller.as_deref(), line.text.as_str()),
-            (Some("C0"), "late")
-        );
+    fn a_line_is_bounded() {
+        let mut long = vec![b'x'; 3 * MAX_RAW];
+        long.push(b'\n');
+        for size in [7, MAX_RAW, long.len()] {
+            let lines = lines(&long, size);
+            assert_eq!(lines[0].0, 0..long.len() as u64);
+            assert_eq!(lines[0].1.len(), MAX_RAW);
+        }
+        assert_eq!(first(&long, 0).unwrap().bytes.len(), MAX_RAW);
     }
 
     #[test]
-    fn garbage_is_cleaned() {
-        let line = only(b"\x1b[1;31mred\x1b[0m\0\xff\x07\r\n");
-        assert_eq!(line.text, "red\u{fffd}");
-    }
-
-    #[test]
-    fn spans_cover_the_console() {
-        let console = b"a\n\nb\r\nc";
-        let spans: Vec<_> = lines(console).map(|line| line.span).collect();
-        assert_eq!(spans, [0..2, 2..3, 3..6, 6..7]);
+    fn the_last_line_is_found_backwards() {
+        for (bytes, start) in [
+            (&b"a\nbc"[..], 2),
+            (b"a\n", 2),
+            (b"a\nb\r", 2),
+            (b"a\nb\r\r", 2),
+            (b"\r", 0),
+            (b"abc", 0),
+        ] {
+            assert_eq!(last_start(bytes), start, "{bytes:?}");
+        }
+        assert_eq!(line_start(b"a\nbc\n", 3), 2);
     }
 }

@@ -19,8 +19,6 @@ const MAX_OPEN: usize = 16;
 const MAX_PREAMBLE: usize = 24;
 /// A report is printed in one go: after such a pause in microseconds it has ended.
 const PAUSE: u64 = 20_000_000;
-/// Lines after which a log is taken to print no clock.
-const CLOCK_BY: usize = 256;
 
 lazy!(PANIC = "Kernel panic - not syncing: ");
 lazy!(
@@ -52,23 +50,18 @@ pub(super) struct Collector {
     panicked: bool,
     /// The running kernel has crashed before.
     reported: bool,
-    /// The kernel prints its clock: a line without it is a program's.
-    stamped: bool,
-    lines: usize,
     /// End of the last line that is not empty.
     end: u64,
 }
 
 impl Collector {
     /// Takes the log's next line and gives the reports that are settled with it.
-    pub(super) fn line(&mut self, line: Line, found: &mut dyn FnMut(Report)) {
-        self.lines = self.lines.saturating_add(1);
-        self.stamped |= line.time.is_some();
+    pub(super) fn line(&mut self, line: &Line<'_>, found: &mut dyn FnMut(Report)) {
         if !line.text.trim().is_empty() {
             self.end = line.span.end;
         }
         let at = line.span.end;
-        self.finish_paused(&line);
+        self.finish_paused(line);
         self.take(line);
         if !self.waiting.is_empty() {
             if self.waiting.crowded() {
@@ -90,31 +83,31 @@ impl Collector {
 
     /// No report is open: lines that are no [`formats::candidates`] change nothing.
     pub(super) fn idle(&self) -> bool {
-        self.open.is_empty() && (self.stamped || self.lines >= CLOCK_BY)
+        self.open.is_empty()
     }
 
-    fn take(&mut self, line: Line) {
-        if self.stamped && line.time.is_none() {
+    fn take(&mut self, line: &Line<'_>) {
+        if line.foreign {
             return self.add(line);
         }
-        if BOOT.is_match(&line.text) {
+        if BOOT.is_match(line.text) {
             return self.boot(line);
         }
-        if PANIC.is_match(&line.text) && self.panic(&line) {
+        if PANIC.is_match(line.text) && self.panic(line) {
             return;
         }
-        if CUT_HERE.is_match(&line.text) {
+        if CUT_HERE.is_match(line.text) {
             return self.begin(What::Preamble, line);
         }
-        match recognise(&line.text) {
-            Some(_) if self.in_report(&line) && CONTINUES.is_match(&line.text) => self.add(line),
+        match recognise(line.text) {
+            Some(_) if self.in_report(line) && CONTINUES.is_match(line.text) => self.add(line),
             Some(what) => self.begin(what, line),
             None => self.add(line),
         }
     }
 
     /// A boot banner: the first is expected, a later one after a panic too.
-    fn boot(&mut self, line: Line) {
+    fn boot(&mut self, line: &Line<'_>) {
         self.boots = self.boots.saturating_add(1);
         self.finish_all();
         let unexpected = self.boots > 1 && !self.panicked;
@@ -128,10 +121,10 @@ impl Collector {
     }
 
     /// Marks what the panic follows; false when it is a finding of its own.
-    fn panic(&mut self, line: &Line) -> bool {
+    fn panic(&mut self, line: &Line<'_>) -> bool {
         self.panicked = true;
         let any = self.reported || self.open.iter().any(Collected::is_report);
-        let follows = self.in_report(line) || any && CONSEQUENCE.is_match(&line.text);
+        let follows = self.in_report(line) || any && CONSEQUENCE.is_match(line.text);
         for open in &mut self.open {
             open.panicked = true;
         }
@@ -142,12 +135,12 @@ impl Collector {
         follows
     }
 
-    fn begin(&mut self, what: What, line: Line) {
+    fn begin(&mut self, what: What, line: &Line<'_>) {
         let mut mixed = false;
-        if let Some(at) = self.position(&line) {
+        if let Some(at) = self.position(line) {
             let open = &mut self.open[at];
             if matches!(open.what, What::Preamble) && matches!(what, What::Report(_)) {
-                open.announce(what, &line);
+                open.announce(what, line);
                 return;
             }
             // Without callers two writers cannot be told apart.
@@ -155,7 +148,7 @@ impl Collector {
             mixed = midst && matches!(open.what, What::Noise);
             open.mixed |= midst && open.is_report();
             if matches!(what, What::Noise) && midst {
-                open.push(&line);
+                open.push(line);
                 return;
             }
             self.finish(at);
@@ -163,33 +156,33 @@ impl Collector {
         if self.open.len() >= MAX_OPEN {
             self.finish(0);
         }
-        let mut collected = Collected::new(what, &line);
+        let mut collected = Collected::new(what, line);
         collected.mixed = mixed;
         collected.panicked = self.panicked;
         self.open.push(collected);
     }
 
-    fn add(&mut self, line: Line) {
-        if let Some(caller) = &line.caller
-            && BACKTRACE.is_match(&line.text)
-            && self.position(&line).is_none()
+    fn add(&mut self, line: &Line<'_>) {
+        if let Some(caller) = line.caller
+            && BACKTRACE.is_match(line.text)
+            && self.position(line).is_none()
             && let Some(open) = self.open.iter_mut().rev().find(|open| open.is_report())
         {
             open.adopt(caller);
         }
-        let Some(at) = self.position(&line) else {
+        let Some(at) = self.position(line) else {
             return;
         };
         let open = &mut self.open[at];
-        open.push(&line);
+        open.push(line);
         let ends = match open.what {
             What::Report(format) => format.ends,
             What::Preamble if open.lines.len() > MAX_PREAMBLE => return self.finish(at),
             _ => Ends::Open,
         };
         let ended = match ends {
-            Ends::EndTrace => END_TRACE.is_match(&line.text),
-            Ends::Ruler => RULER.is_match(&line.text) && open.lines.len() > open.header + 2,
+            Ends::EndTrace => END_TRACE.is_match(line.text),
+            Ends::Ruler => RULER.is_match(line.text) && open.lines.len() > open.header + 2,
             Ends::Open => false,
         };
         if ended {
@@ -198,15 +191,14 @@ impl Collector {
         }
     }
 
-    fn in_report(&self, line: &Line) -> bool {
+    fn in_report(&self, line: &Line<'_>) -> bool {
         self.position(line)
             .is_some_and(|at| self.open[at].is_report())
     }
 
     /// The open report that a line belongs to.
-    fn position(&self, line: &Line) -> Option<usize> {
-        let caller = line.caller.as_deref();
-        self.open.iter().position(|open| open.is_of(caller))
+    fn position(&self, line: &Line<'_>) -> Option<usize> {
+        self.open.iter().position(|open| open.is_of(line.caller))
     }
 
     fn finish(&mut self, at: usize) {
@@ -217,7 +209,7 @@ impl Collector {
         }
     }
 
-    fn finish_paused(&mut self, line: &Line) {
+    fn finish_paused(&mut self, line: &Line<'_>) {
         let Some(now) = line.time else { return };
         let paused = |open: &Collected| {
             open.time

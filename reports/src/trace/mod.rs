@@ -5,8 +5,9 @@
 //! constants for one report and are linear in the console's length.
 //!
 //! - `formats` is the one declarative table of what a crash looks like;
-//! - `console` makes lines of bytes, `engine` collects the lines of each report
-//!   by their caller, `finish` reads a collected report, `waiting` puts them in order;
+//! - `console` cuts bytes into lines, `mail` and `wrapping` take off what stands around
+//!   messages, `scan` passes over lines that cannot matter;
+//! - `engine` collects the lines of each report by their caller, `finish` reads a collected report, `waiting` puts them in order;
 //! - `stack` finds frames, `blame` chooses the guilty one, `title` normalises.
 
 mod blame;
@@ -17,17 +18,19 @@ mod engine;
 mod finish;
 mod formats;
 mod kind;
+mod mail;
 mod pattern;
 mod report;
 mod scan;
 mod stack;
 mod title;
 mod waiting;
+mod wrapping;
 
 pub use kind::Kind;
 pub use report::{
     Access, Corruption, Details, Direction, Frame, Guilty, Location, Pc, Register, Report, Role,
     Stack,
 };
-pub use scan::{Parser, parse};
+pub use scan::{Parser, parse, scan};
 pub use title::normalize;

@@ -1,17 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A log read piece by piece: bytes in, reports out, memory bounded.
 
+use std::io::{self, Read};
+use std::sync::LazyLock;
+
+use regex::bytes::Regex;
+
 use super::Report;
-use super::console;
+use super::console::{self, Partial, Raw};
 use super::engine::Collector;
 use super::formats;
+use super::mail::Mail;
+use super::wrapping::Unwrapper;
+
+/// Bytes that [`scan`] reads at once.
+const PIECE: usize = 256 * 1024;
+
+/// What tells that a mail is encoded.
+const ENCODED: &str = r"[Qq]uoted-[Pp]rintable|=3D";
+/// What marks lines as the kernel's; looked for until one is found.
+const MARKS: &str = r" kernel: |\.[0-9]{6}\]";
+
+static WAKING: LazyLock<Regex> = LazyLock::new(|| compile(&[ENCODED]));
+static WAKING_UNMARKED: LazyLock<Regex> = LazyLock::new(|| compile(&[ENCODED, MARKS]));
+
+#[expect(
+    clippy::expect_used,
+    reason = "each pattern is a constant, and compiles alone"
+)]
+fn compile(more: &[&str]) -> Regex {
+    let patterns = [&[formats::candidates().as_str()], more].concat();
+    Regex::new(&patterns.join("|")).expect("the patterns compile together")
+}
 
 /// Finds the crash reports of a log that is read piece by piece.
 ///
-/// Reports come in the order in which they began. Bytes of any kind are accepted.
+/// Reports come in the order in which they began. Bytes of any kind are accepted, and it
+/// does not matter where a piece ends.
 #[derive(Default)]
 pub struct Parser {
-    pending: Vec<u8>,
+    /// Bytes of the log before `partial`.
+    at: u64,
+    partial: Partial,
+    pipeline: Pipeline,
 }
 
 impl std::fmt::Debug for Parser {
@@ -22,19 +53,94 @@ impl std::fmt::Debug for Parser {
 
 impl Parser {
     /// Takes the next bytes, wherever they end, and gives the reports that are complete.
-    pub fn push(&mut self, bytes: &[u8], _found: &mut dyn FnMut(Report)) {
-        self.pending.extend_from_slice(bytes);
+    pub fn push(&mut self, bytes: &[u8], found: &mut dyn FnMut(Report)) {
+        let mut rest = bytes;
+        if !self.partial.is_empty() {
+            rest = self.carry(rest, found);
+        }
+        while !rest.is_empty() {
+            let skipped = self.pipeline.skippable(rest);
+            self.at += skipped as u64;
+            rest = &rest[skipped..];
+            let Some(raw) = console::first(rest, self.at) else {
+                rest = self.carry(rest, found);
+                continue;
+            };
+            let end = raw.span.end;
+            self.pipeline.line(raw, found);
+            rest = &rest[usize::try_from(end - self.at).unwrap_or(rest.len())..];
+            self.at = end;
+        }
+    }
+
+    /// Keeps the beginning of a line until its end comes; what follows that end.
+    fn carry<'a>(&mut self, bytes: &'a [u8], found: &mut dyn FnMut(Report)) -> &'a [u8] {
+        let (taken, whole) = self.partial.take(bytes);
+        if whole {
+            self.pipeline.line(self.partial.raw(self.at), found);
+            self.at += self.partial.clear();
+        }
+        &bytes[taken..]
     }
 
     /// The log has ended: gives the reports that were still open.
-    pub fn finish(self, found: &mut dyn FnMut(Report)) {
-        let mut collector = Collector::default();
-        for line in console::lines(&self.pending) {
-            if !collector.idle() || formats::candidates().is_match(line.text.as_bytes()) {
-                collector.line(line, found);
-            }
+    pub fn finish(mut self, found: &mut dyn FnMut(Report)) {
+        if !self.partial.is_empty() {
+            self.pipeline.line(self.partial.raw(self.at), found);
         }
-        collector.end(found);
+        self.pipeline.finish(found);
+    }
+}
+
+/// Takes raw lines, and gives messages to the collector.
+#[derive(Default)]
+struct Pipeline {
+    mail: Mail,
+    unwrapper: Unwrapper,
+    collector: Collector,
+}
+
+impl Pipeline {
+    /// What a line must hold now, or it cannot matter.
+    fn waking(&self) -> Option<&'static Regex> {
+        let quiet = self.collector.idle() && self.mail.is_plain();
+        quiet.then(|| {
+            if self.unwrapper.marked() {
+                &*WAKING
+            } else {
+                &*WAKING_UNMARKED
+            }
+        })
+    }
+
+    /// Bytes of whole lines that cannot matter, from the first one on.
+    fn skippable(&self, bytes: &[u8]) -> usize {
+        match self.waking().map(|waking| waking.find(bytes)) {
+            None => 0,
+            Some(Some(found)) => console::line_start(bytes, found.start()),
+            Some(None) => console::last_start(bytes),
+        }
+    }
+
+    fn line(&mut self, raw: Raw<'_>, found: &mut dyn FnMut(Report)) {
+        if self
+            .waking()
+            .is_some_and(|waking| !waking.is_match(raw.bytes))
+        {
+            return;
+        }
+        if let Some(raw) = self.mail.line(raw) {
+            let line = self.unwrapper.line(&raw, self.collector.idle());
+            self.collector.line(&line, found);
+        }
+    }
+
+    fn finish(mut self, found: &mut dyn FnMut(Report)) {
+        if let Some(raw) = self.mail.end() {
+            let line = self.unwrapper.line(&raw, self.collector.idle());
+            self.collector.line(&line, found);
+        }
+        self.collector.end(found);
     }
 }
 
@@ -47,4 +153,23 @@ pub fn parse(log: &[u8]) -> Vec<Report> {
     parser.push(log, &mut |report| reports.push(report));
     parser.finish(&mut |report| reports.push(report));
     reports
+}
+
+/// Reads a log to its end and gives its reports, in the order in which they began.
+///
+/// # Errors
+/// Those of `log`; reports that were found before are given.
+pub fn scan(mut log: impl Read, found: &mut dyn FnMut(Report)) -> io::Result<()> {
+    let mut parser = Parser::default();
+    let mut piece = vec![0; PIECE];
+    loop {
+        match log.read(&mut piece) {
+            Ok(0) => break,
+            Ok(read) => parser.push(&piece[..read], found),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    parser.finish(found);
+    Ok(())
 }

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What loggers, mailers and terminals put around a kernel message, and how to take it off.
+
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex, RegexSet};
+
+use super::console::{Caller, Line, Raw};
+use super::pattern::{compile, lazy};
+
+/// Bytes of a message that are looked at; what follows cannot matter to a title or a frame.
+const MAX_TEXT: usize = 1024;
+/// Wrappings within wrappings that are taken off.
+const MAX_LAYERS: usize = 8;
+
+/// Date and time of day as loggers write them; `{DATE}` in the table.
+const DATE: &str = r"(?:(?:[A-Z][a-z]{2} )?(?:[A-Z][a-z]{2} [ \d]\d (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d{1,9})?(?: \d{4})?|\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d| [A-Z]{3,4})?)|\d{10}\.\d{6})";
+
+/// Wrappings by what they look like, the more telling first.
+///
+/// The group `kernel` says that the kernel wrote the line, `program` that something else did;
+/// `us` is the kernel's clock and `caller` who printed it.
+const WRAPPINGS: &[&str] = &[
+    // A reply quotes, as often as it was replied to. KASAN's `>ffff…` is no quote.
+    r"(?:>+ )+|>+$",
+    // RFC 5424: priority, version, date, host, program, process, message, data.
+    r"<\d{1,3}>1 {DATE} \S+ (?:(?P<kernel>kernel)|(?P<program>\S+)) \S+ \S+ (?:-|\[[^\]]*\]) ?(?:\x{feff})?",
+    // RFC 3164 and the journal: date, host, perhaps facility and level, program, process.
+    r"{DATE} (?:\S+ )?(?:[a-z0-9]+\.[a-z]+ )?(?:(?P<kernel>kernel(?:\[\d+\])?)|(?P<program>[^\s:\[\]]+\[\d+\])): ?",
+    // dmesg -T, perhaps with a delay.
+    r"(?P<kernel>\[[A-Z]{DATE}(?: < *\d+\.\d+ *>)?\])(?: ?\[ *(?P<caller>[TC]\d{1,9})\])* ?",
+    // dmesg -e, and -d without the clock.
+    r"(?P<kernel>\[(?:[A-Z][a-z]{2} ?\d{1,2} \d\d:\d\d| *\+\d+\.\d{6}| *< *\d+\.\d{6} *>)\]) ?",
+    // dmesg -x.
+    r"(?:(?P<kernel>kern)|(?P<program>user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local\d)) *:(?:emerg|alert|crit|err|warn|notice|info|debug) *: ",
+    // /dev/kmsg and netconsole: level, number, microseconds, flags, more.
+    r"(?P<kernel>\d{1,3}),\d+,(?P<us>\d{1,18}),[-c+](?:,caller=(?P<caller>[TC]\d{1,9}))?[^;\s]*;",
+    // Android's logcat; the kernel is process 0.
+    r"\d\d-\d\d \d\d:\d\d:\d\d\.\d{3,9} +(?:(?P<kernel>0)|(?P<program>\d+)) +\d+ [VDIWEF] [^:]*: ",
+    r"[VDIWEF]/[^(\s]* *\( *(?:(?P<kernel>0)|(?P<program>\d+))\): ",
+    // Anyone who dates lines, and the level that raw dmesg shows.
+    r"\[{DATE}\] ?",
+    r"{DATE} ",
+    r"<\d{1,3}>",
+    // Callers without a clock.
+    r"(?P<kernel>)\[ *(?P<caller>[TC]\d{1,9})\] ?",
+];
+
+static ANY: LazyLock<RegexSet> = LazyLock::new(|| {
+    let patterns = LAYERS.iter().map(Regex::as_str);
+    #[expect(clippy::expect_used, reason = "each pattern has just compiled alone")]
+    RegexSet::new(patterns).expect("the wrappings compile together")
+});
+static LAYERS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    WRAPPINGS
+        .iter()
+        .map(|pattern| compile(&format!("^(?:{})", pattern.replace("{DATE}", DATE))))
+        .collect()
+});
+
+// The clock that printk shows; dmesg -d adds a delay, and old ones the log level.
+lazy!(
+    STAMP = r"^\[ *(?P<s>\d{1,9})\.(?P<us>\d{6})(?: < *\d+\.\d{6} *>)?\](?:(?: ?\[ *(?P<caller>[TC]\d{1,9})\])+|\([0-9]\))? ?"
+);
+// journalctl -o short-monotonic goes on so.
+lazy!(HOST = r"^[^\s:]+ kernel: ?");
+lazy!(
+    ESCAPE = r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-Z]|[0-9=>]|[@-Z\\-_])"
+);
+
+/// Takes off what stands around the messages of one log.
+#[derive(Debug, Default)]
+pub(super) struct Unwrapper {
+    /// The last line, cleaned.
+    clean: String,
+    /// Lines of the kernel are marked as such: others are not its.
+    marked: bool,
+    /// So are they after the kernel's clock, which the journal puts before any line.
+    journal: bool,
+    /// Blanks that stand before each line, as of the last one that may begin a report.
+    indent: String,
+}
+
+impl Unwrapper {
+    /// True when the log marks the kernel's lines.
+    pub(super) fn marked(&self) -> bool {
+        self.marked
+    }
+
+    /// The message of a line. `may_begin`: no report is open that it could belong to.
+    pub(super) fn line(&mut self, raw: &Raw<'_>, may_begin: bool) -> Line<'_> {
+        clean(raw.bytes, &mut self.clean);
+        let message = unwrap(&self.clean);
+        self.marked |= message.kernel;
+        self.journal |= message.hosted;
+        let foreign = message.program
+            || self.marked && !message.kernel
+            || self.journal && message.time.is_some() && !message.hosted;
+        let mut text = message.text;
+        if !self.marked {
+            if may_begin {
+                let blanks = text.len() - text.trim_ascii_start().len();
+                self.indent.clear();
+                self.indent.push_str(&text[..blanks]);
+            }
+            text = &text[common(&self.indent, text)..];
+        }
+        Line {
+            span: raw.span.clone(),
+            caller: message.caller,
+            time: message.time,
+            foreign,
+            text: bounded(text),
+        }
+    }
+}
+
+/// A message, and what its wrapping told.
+#[derive(Debug, Default)]
+struct Message<'a> {
+    text: &'a str,
+    /// The kernel wrote it.
+    kernel: bool,
+    /// Something else did.
+    program: bool,
+    /// A host's name stands between the kernel's clock and it.
+    hosted: bool,
+    caller: Option<Caller>,
+    time: Option<u64>,
+}
+
+fn unwrap(line: &str) -> Message<'_> {
+    let mut message = Message {
+        text: line,
+        ..Message::default()
+    };
+    for _ in 0..MAX_LAYERS {
+        if message.program || message.stamp(0) || !ANY.is_match(message.text) {
+            break;
+        }
+        let text = message.text;
+        if let Some(layer) = LAYERS.iter().find_map(|layer| layer.captures(text)) {
+            message.take(&layer, 0);
+        }
+    }
+    // A program's output may stand unfinished before a message.
+    if message.time.is_none() && !message.program {
+        let text = message.text;
+        memchr::memchr_iter(b'[', text.as_bytes()).find(|&at| message.stamp(at));
+    }
+    if message.time.is_some()
+        && let Some(host) = HOST.find(message.text)
+    {
+        message.hosted = true;
+        message.text = &message.text[host.end()..];
+        message.stamp(0);
+    }
+    message
+}
+
+impl<'a> Message<'a> {
+    /// Takes off the kernel's clock, if it stands at `at`.
+    fn stamp(&mut self, at: usize) -> bool {
+        let text = self.text;
+        let stamp = STAMP.captures(&text[at..]);
+        if let Some(stamp) = &stamp {
+            self.kernel = true;
+            self.take(stamp, at);
+        }
+        stamp.is_some()
+    }
+
+    fn take(&mut self, layer: &Captures<'a>, at: usize) {
+        let number = |name: &str| layer.name(name)?.as_str().parse::<u64>().ok();
+        self.kernel |= layer.name("kernel").is_some();
+        self.program |= layer.name("program").is_some();
+        self.caller = layer
+            .name("caller")
+            .and_then(|m| caller(m.as_str()))
+            .or(self.caller);
+        if let Some(us) = number("us") {
+            self.time = Some(number("s").unwrap_or(0) * 1_000_000 + us);
+        }
+        self.text = &self.text[at + layer.get_match().end()..];
+    }
+}
+
+fn caller(printed: &str) -> Option<Caller> {
+    let number = printed.get(1..)?.parse().ok()?;
+    Some(if printed.starts_with('T') {
+        Caller::Task(number)
+    } else {
+        Caller::Cpu(number)
+    })
+}
+
+/// The text's first [`MAX_TEXT`] bytes, or fewer where they would part a character.
+fn bounded(text: &str) -> &str {
+    let end = (0..=MAX_TEXT.min(text.len())).rfind(|&at| text.is_char_boundary(at));
+    &text[..end.unwrap_or(0)]
+}
+
+/// Bytes that both begin with.
+fn common(a: &str, b: &str) -> usize {
+    a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count()
+}
+
+/// Valid UTF-8 without escape sequences and control characters, tabs kept.
+fn clean(raw: &[u8], to: &mut String) {
+    to.clear();
+    let text = String::from_utf8_lossy(raw);
+    let text = if text.contains('\x1b') {
+        ESCAPE.replace_all(&text, "").into_owned().into()
+    } else {
+        text
+    };
+    let unwanted = |c: char| c.is_control() && c != '\t';
+    if text.contains(unwanted) {
+        to.extend(text.chars().filter(|&c| !unwanted(c)));
+    } else {
+        to.push_str(&text);
+    }
+}
