@@ -7,8 +7,10 @@
 //! - `formats` is the one declarative table of what a crash looks like;
 //! - `console` cuts bytes into lines, `mail` and `wrapping` take off what stands around
 //!   messages, `scan` passes over lines that cannot matter;
-//! - `engine` collects the lines of each report by their caller, `finish` reads a collected report, `waiting` puts them in order;
-//! - `stack` finds frames, `blame` chooses the guilty one, `title` normalises.
+//! - `engine` collects the lines of each report by their caller, `finish` reads a collected
+//!   report, `waiting` puts them in order;
+//! - `frame` reads one line of a stack, `stack` tells what each stack shows,
+//!   `blame` chooses the guilty one, `title` normalises.
 
 mod blame;
 mod collected;
@@ -17,6 +19,7 @@ mod details;
 mod engine;
 mod finish;
 mod formats;
+mod frame;
 mod kind;
 mod mail;
 mod pattern;

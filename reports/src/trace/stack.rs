@@ -1,54 +1,136 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Stacks of a report: where each begins, what its frames are, whether it was printed to its end.
+//! Stacks of a report: where each begins, what it shows, whether it was printed to its end.
 
+use super::frame::{self, Parsed};
 use super::pattern::lazy;
-use super::report::{Frame, Pc, Role, Stack};
+use super::report::{Frame, Role, Stack};
 
 /// Frames kept of one stack; the kernel's stack is too small for more to make sense.
 const MAX_FRAMES: usize = 200;
 /// Stacks kept of one report.
 const MAX_STACKS: usize = 40;
+/// Of these, stacks of context: lockdep prints dozens before it comes to the crash.
+const MAX_CONTEXT: usize = 24;
 
+// Entries of exceptions: what lies below them was interrupted.
 lazy!(
-    FRAME = r"^\s*(?:</?[A-Z]+> +)?(?:\[<?[0-9a-f]*>?\] ?){0,3}(?P<doubt>\? )?(?:\[<[0-9a-f]*>\] ?)?\(?(?P<symbol>[A-Za-z_.$<][A-Za-z0-9_.$:<>]*)\+0x(?P<offset>[0-9a-f]{1,16})/0x(?P<size>[0-9a-f]{1,16})(?: \[(?P<module>[A-Za-z0-9_-]+)[^\]]*\])?"
+    ENTRY = r"^(?:(?:smp_)?apic_timer_interrupt|asm_.*|invalid_op|page_fault|async_page_fault|general_protection|divide_error|double_fault|error_entry|common_exception.*|exc_page_fault_entry|.*_interrupt_entry_after.*|el1_(?:irq|sync|dbg|inv)|el1h_.*|__(?:irq|dabt|pabt|und|fiq)_svc|handle_exception|pgm_check_handler|(?:data|instruction)_access_common.*|(?:program_check|hardware_interrupt|decrementer)_common.*)$"
 );
+// Where the kernel was entered: below it there is nothing of the kernel.
 lazy!(
-    INLINE = r"^\s*(?:\[< *inline *>\] )?(?P<symbol>[A-Za-z_.$<][A-Za-z0-9_.$:<>]*) [A-Za-z0-9_./-]+:\d+(?: \[inline\])?$"
-);
-// `IP: [<addr>] func+…` is the form before 4.13; arm64 prints `pc :` and `lr :`.
-lazy!(
-    REGISTER = r"^(?:RIP: [0-9a-f]{4}:(?:\[<[0-9a-f]*>\]\s*)*|IP: (?:\[<[0-9a-f]*>\] ?)?|EIP: (?:\[<[0-9a-f]*>\] ?)?|pc : (?:\[<[0-9a-f]*>\] ?)?|PC is at |NIP \[[0-9a-f]+\] )(?P<frame>[A-Za-z_.$<]\S*\+0x\S+(?: \[\w+\])?)"
-);
-lazy!(USER_REGISTER = r"^RIP: 00(?:33|23|2b):");
-lazy!(TRACE = r"^\s*(?:Call [Tt]race:|Backtrace:|Stack:$|backtrace:$)");
-lazy!(
-    ENTRY = r"^(?:(?:smp_)?apic_timer_interrupt|asm_.*|invalid_op|page_fault|async_page_fault|general_protection|divide_error|double_fault|error_entry|.*_interrupt_entry_after.*|el1_(?:irq|sync|dbg|inv)|el1h_.*|__irq_svc|__dabt_svc|__und_svc)$"
-);
-lazy!(
-    BOTTOM = r"^(?:entry_SYSCALL|entry_INT80|entry_SYSENTER|entry_syscall|ret_from_fork|secondary_startup_64|do_syscall_64|do_fast_syscall_32|el0_|ret_fast_syscall|vectors|start_secondary|x86_64_start_kernel|asm_exc_page_fault|asm_sysvec|asm_common|page_fault|rewind_stack_do_exit|kthread$|sysenter_|system_call|tracesys|int_ret)"
+    BOTTOM = r"^(?:entry_(?:SYSCALL|INT80|SYSENTER|syscall).*|ret_from_(?:fork|kernel_|exception).*|ret_to_user.*|ret_fast_syscall|__ret_from_fork|(?:secondary_)?startup_(?:32|64).*|do_syscall_64|do_fast_syscall_32|el0t?_.*|vectors|start_secondary|(?:x86_64|i386)_start_kernel|start_here_common|__primary_switched|asm_exc_page_fault|asm_sysvec.*|asm_common.*|page_fault.*|rewind_stack_do_exit|kthread|kernel_thread|sysenter_.*|system_call.*|__do_syscall|do_trap_ecall_u|tracesys.*|int_ret.*)$"
 );
 
-const SECTIONS: &[(&str, Role)] = &[
-    ("Allocated by", Role::Allocated),
-    ("INFO: Allocated in", Role::Allocated),
-    ("allocated by", Role::Allocated),
-    ("page last allocated via", Role::Allocated),
-    ("Uninit was created at", Role::Allocated),
-    ("Freed by", Role::Freed),
-    ("freed by", Role::Freed),
-    ("INFO: Freed in", Role::Freed),
-    ("page last free", Role::Freed),
-    ("Last potentially related work creation", Role::RelatedWork),
-    ("Last call_rcu", Role::RelatedWork),
+/// What a line says of the frames below it.
+#[derive(Clone, Copy)]
+enum Section {
+    /// They show this.
+    Stack(Role),
+    /// They are names of data, or one register's.
+    Nothing,
+}
+use Section::{Nothing, Stack as Shows};
+
+/// How lines begin that say what the frames below them show.
+const STARTS: &[(&str, Section)] = &[
+    // KASAN, and KFENCE in lower case
+    ("Allocated by", Shows(Role::Allocated)),
+    ("allocated by", Shows(Role::Allocated)),
+    ("Allocated:", Shows(Role::Allocated)),
+    ("Freed by", Shows(Role::Freed)),
+    ("freed by", Shows(Role::Freed)),
+    ("Freed:", Shows(Role::Freed)),
+    (
+        "Last potentially related work creation",
+        Shows(Role::RelatedWork),
+    ),
     (
         "Second to last potentially related work creation",
-        Role::RelatedWork,
+        Shows(Role::RelatedWork),
     ),
-    ("-> #", Role::LockChain),
-    ("Showing all locks", Role::Other),
-    ("NMI backtrace for cpu", Role::Other),
-    ("Sending NMI from", Role::Other),
-    ("rcu: RCU grace-period kthread stack dump", Role::Other),
+    ("Last call_rcu", Shows(Role::RelatedWork)),
+    ("Second to last call_rcu", Shows(Role::RelatedWork)),
+    ("The buggy address belongs to the variable", Nothing),
+    // SLUB, before and after 5.12
+    ("INFO: Allocated in", Shows(Role::Allocated)),
+    ("INFO: Freed in", Shows(Role::Freed)),
+    ("Allocated in", Shows(Role::Allocated)),
+    ("Freed in", Shows(Role::Freed)),
+    // page owners
+    ("page last allocated via", Shows(Role::Allocated)),
+    ("page allocated via", Shows(Role::Allocated)),
+    ("page last free", Shows(Role::Freed)),
+    // KMSAN
+    ("Uninit was created at", Shows(Role::Allocated)),
+    ("Uninit was stored", Shows(Role::Other)),
+    ("Local variable", Shows(Role::Allocated)),
+    // KCSAN: both sides of a race
+    ("write to 0x", Shows(Role::Crash)),
+    ("read to 0x", Shows(Role::Crash)),
+    ("read-write to 0x", Shows(Role::Crash)),
+    ("write (", Shows(Role::Crash)),
+    ("read (", Shows(Role::Crash)),
+    ("read-write (", Shows(Role::Crash)),
+    ("assert no ", Shows(Role::Crash)),
+    ("race at unknown origin", Shows(Role::Crash)),
+    // locks
+    ("-> #", Shows(Role::LockChain)),
+    ("Preemption disabled at", Nothing),
+    ("Showing all locks", Shows(Role::Other)),
+    // other CPUs and tasks
+    ("NMI backtrace for cpu", Shows(Role::Other)),
+    ("Sending NMI from", Shows(Role::Other)),
+    (
+        "rcu: RCU grace-period kthread stack dump",
+        Shows(Role::Other),
+    ),
+    ("RCU grace-period kthread stack dump", Shows(Role::Other)),
+    (
+        "rcu: Stack dump where RCU GP kthread last ran",
+        Shows(Role::Other),
+    ),
+    ("Last Breaking-Event-Address", Nothing),
+];
+
+/// How lines end that say so.
+const ENDS: &[(&str, Section)] = &[
+    // a stack's variables
+    ("in frame:", Shows(Role::Other)),
+    // a vmalloc mapping
+    ("created by:", Shows(Role::Allocated)),
+    // `state was registered at:`, `HARDIRQ-ON-W at:`, `... acquired at:`
+    (" at:", Shows(Role::LockChain)),
+];
+
+/// How lines begin that a stack does not go on after.
+const CLOSERS: &[&str] = &[
+    "---[ end",
+    "CPU: ",
+    "Pid: ",
+    "Process ",
+    "task:",
+    "Hardware name",
+    "Modules linked in",
+    "The buggy address",
+    "Memory state around",
+];
+
+/// How lines begin that show that the kernel was entered from a program.
+const USER: &[&str] = &[
+    "RIP: 0033:",
+    "RIP: 0023:",
+    "RIP: 002b:",
+    "</TASK>",
+    "User PSW :",
+];
+
+/// How lines begin that a trace follows.
+const TRACES: &[&str] = &[
+    "Call Trace:",
+    "Call trace:",
+    "Backtrace:",
+    "backtrace:",
+    "backtrace (crc ",
 ];
 
 /// The stacks of a report.
@@ -72,49 +154,68 @@ pub(super) struct Reader {
     register: Option<Frame>,
     /// A stack is being read.
     open: bool,
+    /// What follows are no frames.
+    muted: bool,
     complete: bool,
 }
 
 impl Reader {
     /// A crash stack has begun and its bottom was not printed yet.
     pub(super) fn in_crash_stack(&self) -> bool {
-        !self.complete && self.stacks.iter().any(|stack| stack.role == Role::Crash)
+        !self.complete && self.has_crash(|_| true)
+    }
+
+    fn has_crash(&self, also: impl Fn(&Stack) -> bool) -> bool {
+        self.stacks
+            .iter()
+            .any(|stack| stack.role == Role::Crash && also(stack))
     }
 
     /// Takes the report's next line.
     pub(super) fn line(&mut self, line: &str) {
-        let trimmed = line.trim_start();
-        if let Some((_, role)) = SECTIONS
-            .iter()
-            .find(|(start, _)| trimmed.starts_with(start))
-        {
+        let line = line.trim();
+        let starts = |starts: &[&str]| starts.iter().any(|start| line.starts_with(start));
+        if let Some(section) = section(line) {
             self.open = false;
             self.register = None;
-            self.role = Some(*role);
-        } else if trimmed.starts_with("stack backtrace:") {
+            self.muted = matches!(section, Nothing);
+            if let Shows(role) = section {
+                self.role = Some(role);
+            }
+        } else if line == "stack backtrace:" {
             self.open = false;
+            self.muted = false;
             self.role = None;
-        } else if USER_REGISTER.is_match(trimmed) || trimmed.starts_with("</TASK>") {
-            self.complete |= self.in_crash();
+        } else if let Some(at) = interrupted(line) {
+            match frame::parse(at) {
+                Some(parsed) => self.at_register(parsed.frame),
+                None if at.starts_with("0x") => self.entered(),
+                None => {}
+            }
+        } else if starts(USER) {
+            self.entered();
+        } else if starts(CLOSERS) {
             self.open = false;
-        } else if trimmed.starts_with("---[ end") {
-            self.open = false;
-        } else if let Some(frame) = register(trimmed) {
+        } else if let Some(frame) = frame::program_counter(line) {
             self.at_register(frame);
-        } else if trimmed.starts_with("Kernel panic - not syncing") {
+        } else if line.starts_with("Kernel panic - not syncing") {
             // The panic dumps the stack anew: context, unless it is all that was printed.
             self.open = false;
             self.register = None;
-            let seen = self
-                .stacks
-                .iter()
-                .any(|s| s.role == Role::Crash && !s.frames.is_empty());
+            let seen = self.has_crash(|stack| !stack.frames.is_empty());
             self.role = seen.then_some(Role::Other);
-        } else if TRACE.is_match(line) {
+        } else if starts(TRACES) || line == "Stack:" {
+            self.muted = false;
             self.begin();
-        } else if let Some(frame) = frame(line) {
-            self.push(frame);
+        } else if let Some(parsed) = frame::parse(line).filter(|_| !self.muted) {
+            self.push(parsed);
         }
+    }
+
+    /// The stack has been printed down to the program that entered the kernel.
+    fn entered(&mut self) {
+        self.complete |= self.in_crash();
+        self.open = false;
     }
 
     /// A register dump: within a trace it is where an exception struck, else the next trace's top.
@@ -129,30 +230,37 @@ impl Reader {
         if let Some(boundary) = self.boundaries.last_mut() {
             boundary.get_or_insert(stack.frames.len());
         }
-        if stack.frames.len() < MAX_FRAMES {
+        if stack.frames.len() < MAX_FRAMES && !stack.frames.last().is_some_and(|f| same(f, &frame))
+        {
             stack.frames.push(frame);
         }
     }
 
     fn begin(&mut self) {
-        if self.stacks.len() == MAX_STACKS {
-            self.open = false;
-            return;
-        }
         let role = self.role.take().unwrap_or(Role::Crash);
-        let frames: Vec<_> = self.register.take().into_iter().collect();
-        self.stacks.push(Stack { role, frames });
-        self.boundaries.push(None);
-        self.open = true;
+        let context = |stack: &&Stack| stack.role != Role::Crash;
+        let room = self.stacks.len() < MAX_STACKS
+            && (role == Role::Crash || self.stacks.iter().filter(context).count() < MAX_CONTEXT);
+        self.open = room;
+        if room {
+            let frames: Vec<_> = self.register.take().into_iter().collect();
+            self.stacks.push(Stack { role, frames });
+            self.boundaries.push(None);
+        }
     }
 
-    fn push(&mut self, frame: Frame) {
+    fn push(&mut self, parsed: Parsed) {
         if !self.open {
+            // Old arm kernels print no header, so whose stack this is stays open.
+            if parsed.callee.is_some() {
+                self.role.get_or_insert(Role::Other);
+            }
             self.begin();
         }
         if !self.open {
             return;
         }
+        let Parsed { frame, callee } = parsed;
         if frame.reliable && BOTTOM.is_match(&frame.symbol) {
             self.complete |= self.in_crash();
         }
@@ -162,7 +270,14 @@ impl Reader {
         if stack.frames.len() == MAX_FRAMES {
             return;
         }
-        let entry = frame.reliable && ENTRY.is_match(&frame.symbol);
+        match stack.frames.as_slice() {
+            [] => stack.frames.extend(callee.as_deref().map(frame::named)),
+            // The trace begins with what the register's line has told.
+            [top] if same(top, &frame) => return,
+            _ => {}
+        }
+        let entry =
+            frame.reliable && ENTRY.is_match(&frame.symbol) && !stack.frames.iter().any(warns);
         stack.frames.push(frame);
         if entry && let Some(boundary) = self.boundaries.last_mut() {
             boundary.get_or_insert(stack.frames.len());
@@ -179,7 +294,8 @@ impl Reader {
     /// The stacks read.
     pub(super) fn finish(mut self) -> Stacks {
         // A register dump without a trace below it still tells where.
-        if self.register.is_some() {
+        if self.register.is_some() && !self.has_crash(|stack| !stack.frames.is_empty()) {
+            self.role = None;
             self.begin();
         }
         Stacks {
@@ -190,39 +306,31 @@ impl Reader {
     }
 }
 
-/// A frame that a register's line names.
-fn register(line: &str) -> Option<Frame> {
-    let captures = REGISTER.captures(line)?;
-    let mut frame = frame(&captures["frame"])?;
-    frame.pc = Pc::Exact;
-    Some(frame)
+/// What a line says of the frames below it.
+fn section(line: &str) -> Option<Section> {
+    let starts = STARTS.iter().find(|(start, _)| line.starts_with(start));
+    let found = starts.or_else(|| {
+        let ends = |&&(end, _): &&(&str, Section)| line.ends_with(end);
+        // What is tried just now is the crash itself.
+        let context = |_: &&_| line.ends_with(':') && !line.contains(" is trying to ");
+        ENDS.iter().find(ends).filter(context)
+    });
+    found.map(|(_, section)| *section)
 }
 
-/// A frame's line.
-fn frame(line: &str) -> Option<Frame> {
-    let Some(captures) = FRAME.captures(line) else {
-        let captures = INLINE.captures(line)?;
-        // An inlined function has no address of its own.
-        return Some(Frame {
-            symbol: captures["symbol"].to_owned(),
-            offset: 0,
-            size: 0,
-            module: None,
-            build_id: None,
-            reliable: true,
-            pc: Pc::Return,
-            location: None,
-        });
-    };
-    let number = |name| u64::from_str_radix(&captures[name], 16).ok();
-    Some(Frame {
-        symbol: captures["symbol"].to_owned(),
-        offset: number("offset")?,
-        size: number("size")?,
-        module: captures.name("module").map(|m| m.as_str().to_owned()),
-        build_id: None,
-        reliable: captures.name("doubt").is_none(),
-        pc: Pc::Return,
-        location: None,
-    })
+/// Where powerpc's exception struck: `--- interrupt: 700 at func+0x1/0x2`.
+fn interrupted(line: &str) -> Option<&str> {
+    let rest = line
+        .strip_prefix("--- interrupt: ")
+        .or_else(|| line.strip_prefix("--- Exception: "))?;
+    rest.split_once(" at ").map(|(_, at)| at)
+}
+
+/// A warning was printed by whom it interrupts: an entry below it has another cause.
+fn warns(frame: &Frame) -> bool {
+    frame.symbol.starts_with("warn_slowpath")
+}
+
+fn same(one: &Frame, other: &Frame) -> bool {
+    one.symbol == other.symbol && one.offset == other.offset
 }
