@@ -14,6 +14,7 @@ pub mod symbolize;
 pub mod terminal;
 pub mod text;
 pub mod trace;
+pub mod triage;
 
 #[cfg(test)]
 mod fixture;

@@ -39,7 +39,8 @@ fn bounded(text: &str, max: usize, keep: impl Fn(char) -> bool) -> String {
     out
 }
 
-fn is_invisible(c: char) -> bool {
+/// A control, format or bidirectional character.
+pub(crate) fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
