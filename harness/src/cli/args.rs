@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 
+use super::triage::TriageOptions;
 use crate::guest::launcher;
 
 /// Boots patched Linux guests and judges how they migrate swap-cache pages.
@@ -53,6 +54,13 @@ pub(super) enum Command {
         #[arg(long)]
         out: Option<Utf8PathBuf>,
     },
+    /// Find the crash reports of any kernel's log, say what each is and whom to blame.
+    ///
+    /// Exit codes: 0 nothing found, 1 found, 2 usage, 4 an input cannot be read.
+    #[command(
+        after_help = "Examples:\n  swapmig triage console.log\n  dmesg | swapmig triage\n  swapmig triage console.log --vmlinux ~/linux/vmlinux --source ~/linux\n  swapmig triage --json *.log | jq -r '.reports[].title'"
+    )]
+    Triage(TriageOptions),
     /// Build kernels, or list them.
     #[command(subcommand, after_help = "Example:\n  swapmig kernel list")]
     Kernel(KernelCommand),

@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Cli, Command};
 use super::failure::{self, Failure};
-use super::{doctor, kernel, report, run, shell};
+use super::{doctor, kernel, report, run, shell, triage};
 use crate::guest::launcher;
 
 /// The whole command.
@@ -49,6 +49,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Doctor => doctor::doctor(),
         Command::Report { run, out } => report::report(&run, out),
+        Command::Triage(options) => triage::triage(options),
         command => {
             // Threads of this runtime start the guests and so must outlive them: they do.
             let runtime = tokio::runtime::Runtime::new().map_err(Failure::host)?;
@@ -72,7 +73,10 @@ async fn dispatch_async(command: Command) -> Result<ExitCode, Failure> {
             fetch,
             command,
         } => shell::shell(&line, &variant, &fetch, &command).await,
-        Command::Doctor | Command::Report { .. } | Command::ExecWithParent { .. } => {
+        Command::Doctor
+        | Command::Report { .. }
+        | Command::Triage(_)
+        | Command::ExecWithParent { .. } => {
             unreachable!("handled before the runtime is started")
         }
     }

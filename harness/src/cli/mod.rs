@@ -10,5 +10,6 @@ mod report;
 mod run;
 mod setting;
 mod shell;
+mod triage;
 
 pub use main::main;
