@@ -154,6 +154,7 @@ fn every_command_has_an_example_in_its_help() {
         vec!["check"],
         vec!["run"],
         vec!["report"],
+        vec!["triage"],
         vec!["kernel"],
         vec!["kernel", "build"],
         vec!["kernel", "list"],

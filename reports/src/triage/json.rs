@@ -5,8 +5,8 @@ use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 use std::io;
 
-use serde::ser::{SerializeSeq, Serializer};
 use serde::Serialize;
+use serde::ser::{SerializeSeq, Serializer};
 use serde_json::ser::Formatter;
 
 use super::{Crash, Triage};

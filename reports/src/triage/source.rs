@@ -69,11 +69,7 @@ impl SourceTree {
         let plain = file
             .components()
             .all(|part| matches!(part, Component::Normal(_)));
-        let path = self
-            .root
-            .join(plain.then_some(file)?)
-            .canonicalize()
-            .ok()?;
+        let path = self.root.join(plain.then_some(file)?).canonicalize().ok()?;
         (path.starts_with(&self.root) && path.is_file()).then_some(path)
     }
 }

@@ -85,11 +85,7 @@ impl Text {
             // An input that could not be read says so itself.
             0 if written.error.is_some() => {}
             0 => writeln!(self.out, "{name}: no crash found")?,
-            n => writeln!(
-                self.out,
-                "{name}: {} found",
-                plural(n, "report", "reports")
-            )?,
+            n => writeln!(self.out, "{name}: {} found", plural(n, "report", "reports"))?,
         }
         self.out.flush()?;
         Ok(written)
