@@ -5,8 +5,9 @@
 
 #![allow(clippy::print_stdout, missing_docs)]
 
+mod figures;
+
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
@@ -15,51 +16,17 @@ use std::time::{Duration, Instant};
 use swapmig_reports::record::{CellRecord, Class, KernelRecord, Status};
 use swapmig_reports::run::Run;
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+use figures::{Figures, Result};
 
 /// How many seeds of each cell the rates are taken from.
 const SEEDS: usize = 10;
 
-/// The figures printed so far and whether each reached its target.
-#[derive(Default)]
-struct Figures {
-    short: Vec<String>,
-}
-
-impl Figures {
-    fn at_most(&mut self, figure: &str, value: f64, unit: &str, target: f64) {
-        self.line(figure, value, unit, &format!("<={target}"), value <= target);
-    }
-
-    fn at_least(&mut self, figure: &str, value: f64, unit: &str, target: f64) {
-        self.line(figure, value, unit, &format!(">={target}"), value >= target);
-    }
-
-    fn line(&mut self, figure: &str, value: f64, unit: &str, target: &str, reached: bool) {
-        println!("{figure} {value:.2} {unit} {target}");
-        if !reached {
-            self.short.push(figure.to_owned());
-        }
-    }
-}
-
 fn main() -> ExitCode {
-    match bench() {
-        Ok(figures) if figures.short.is_empty() => ExitCode::SUCCESS,
-        Ok(figures) => {
-            println!("short of the target: {}", figures.short.join(", "));
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            println!("the measurement itself failed: {error}");
-            ExitCode::from(4)
-        }
-    }
+    figures::main(bench)
 }
 
-fn bench() -> Result<Figures> {
+fn bench(figures: &mut Figures) -> Result<()> {
     let scratch = tempfile::tempdir()?;
-    let mut figures = Figures::default();
     println!(
         "# {} CPUs; times are of the whole command, release build",
         std::thread::available_parallelism()?
@@ -68,12 +35,11 @@ fn bench() -> Result<Figures> {
     if std::env::args().any(|argument| argument == "--warm") {
         println!("# --warm: the time from a bare machine is left out");
     } else {
-        cold(&mut figures, scratch.path())?;
+        cold(figures, scratch.path())?;
     }
-    warm(&mut figures, scratch.path())?;
-    rates(&mut figures, scratch.path())?;
-    leftovers(&mut figures, scratch.path())?;
-    Ok(figures)
+    warm(figures, scratch.path())?;
+    rates(figures, scratch.path())?;
+    leftovers(figures, scratch.path())
 }
 
 fn swapmig() -> PathBuf {
