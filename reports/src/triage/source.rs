@@ -99,12 +99,12 @@ mod tests {
         assert_eq!(numbers(&tree, "mm/rmap.c", 6), [4, 5, 6]);
         let secret = outside.path().join("secret");
         for file in ["../secret", "mm/../../secret", "mm/link.c", "mm", ""] {
-            assert_eq!(numbers(&tree, file, 3), [], "{file}");
+            assert_eq!(numbers(&tree, file, 3), Vec::<u32>::new(), "{file}");
         }
-        assert_eq!(numbers(&tree, secret.to_str().unwrap(), 3), []);
-        assert_eq!(numbers(&tree, "mm/rmap.c", 7), []);
-        assert_eq!(numbers(&tree, "mm/rmap.c", u32::MAX), []);
-        assert_eq!(numbers(&tree, "mm/rmap.c", 0), []);
+        assert_eq!(numbers(&tree, secret.to_str().unwrap(), 3), Vec::<u32>::new());
+        assert_eq!(numbers(&tree, "mm/rmap.c", 7), Vec::<u32>::new());
+        assert_eq!(numbers(&tree, "mm/rmap.c", u32::MAX), Vec::<u32>::new());
+        assert_eq!(numbers(&tree, "mm/rmap.c", 0), Vec::<u32>::new());
     }
 
     #[test]
