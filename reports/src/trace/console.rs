@@ -108,7 +108,16 @@ pub(super) fn line_start(bytes: &[u8], at: usize) -> usize {
 /// Where the last line begins, which is not whole.
 pub(super) fn last_start(bytes: &[u8]) -> usize {
     let returns = bytes.iter().rev().take_while(|&&b| b == b'\r').count();
-    line_start(bytes, bytes.len() - returns)
+    let text_end = bytes.len() - returns;
+    match line_start(bytes, text_end) {
+        start if start == text_end => bytes.len(),
+        start => start,
+    }
+}
+
+/// Carriage returns that `bytes` begin with. Before a line's text they mean nothing.
+pub(super) fn returns(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|&&b| b == b'\r').count()
 }
 
 /// A line ends with a newline, or with carriage returns and perhaps a newline after them.
@@ -118,7 +127,7 @@ fn cut(bytes: &[u8], returned: bool) -> Cut {
     } else {
         memchr2(b'\n', b'\r', bytes).unwrap_or(bytes.len())
     };
-    let returns = bytes[text..].iter().take_while(|&&b| b == b'\r').count();
+    let returns = returns(&bytes[text..]);
     let end = text + returns;
     let next = bytes.get(end);
     Cut {
@@ -140,6 +149,11 @@ mod tests {
         for piece in bytes.chunks(size) {
             let mut rest = piece;
             while !rest.is_empty() {
+                if partial.is_empty() && returns(rest) > 0 {
+                    at += returns(rest) as u64;
+                    rest = &rest[returns(rest)..];
+                    continue;
+                }
                 let (taken, whole) = partial.take(rest);
                 rest = &rest[taken..];
                 if whole {
@@ -157,10 +171,10 @@ mod tests {
         let console = b"a\n\nb\r\nc\rd\r\r\ne\n\rf\n";
         let whole = lines(console, console.len());
         let texts: Vec<_> = whole.iter().map(|(_, text)| text.as_slice()).collect();
-        let want: [&[u8]; 8] = [b"a", b"", b"b", b"c", b"d", b"e", b"", b"f"];
+        let want: [&[u8]; 7] = [b"a", b"", b"b", b"c", b"d", b"e", b"f"];
         assert_eq!(texts, want);
         let ends: Vec<_> = whole.iter().map(|(span, _)| span.end).collect();
-        assert_eq!(ends, [2, 3, 6, 8, 12, 14, 15, 17]);
+        assert_eq!(ends, [2, 3, 6, 8, 12, 14, 17]);
         for size in 1..console.len() {
             assert_eq!(lines(console, size), whole, "pieces of {size}");
         }
@@ -185,7 +199,8 @@ mod tests {
             (b"a\n", 2),
             (b"a\nb\r", 2),
             (b"a\nb\r\r", 2),
-            (b"\r", 0),
+            (b"a\n\r", 3),
+            (b"\r", 1),
             (b"abc", 0),
         ] {
             assert_eq!(last_start(bytes), start, "{bytes:?}");

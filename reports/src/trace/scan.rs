@@ -19,7 +19,7 @@ const PIECE: usize = 256 * 1024;
 /// What tells that a mail is encoded.
 const ENCODED: &str = r"[Qq]uoted-[Pp]rintable|=3D";
 /// What marks lines as the kernel's; looked for until one is found.
-const MARKS: &str = r" kernel: |\.[0-9]{6}\]";
+const MARKS: &str = r" kernel: |(?:\.[0-9]{6}| [0-9]{4})\]";
 
 static WAKING: LazyLock<Regex> = LazyLock::new(|| compile(&[ENCODED]));
 static WAKING_UNMARKED: LazyLock<Regex> = LazyLock::new(|| compile(&[ENCODED, MARKS]));
@@ -59,9 +59,12 @@ impl Parser {
             rest = self.carry(rest, found);
         }
         while !rest.is_empty() {
-            let skipped = self.pipeline.skippable(rest);
-            self.at += skipped as u64;
-            rest = &rest[skipped..];
+            let passed = match console::returns(rest) {
+                0 => self.pipeline.skippable(rest),
+                returns => returns,
+            };
+            self.at += passed as u64;
+            rest = &rest[passed..];
             let Some(raw) = console::first(rest, self.at) else {
                 rest = self.carry(rest, found);
                 continue;

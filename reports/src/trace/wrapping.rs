@@ -28,7 +28,7 @@ const WRAPPINGS: &[&str] = &[
     // RFC 3164 and the journal: date, host, perhaps facility and level, program, process.
     r"{DATE} (?:\S+ )?(?:[a-z0-9]+\.[a-z]+ )?(?:(?P<kernel>kernel(?:\[\d+\])?)|(?P<program>[^\s:\[\]]+\[\d+\])): ?",
     // dmesg -T, perhaps with a delay.
-    r"(?P<kernel>\[[A-Z]{DATE}(?: < *\d+\.\d+ *>)?\])(?: ?\[ *(?P<caller>[TC]\d{1,9})\])* ?",
+    r"(?P<kernel>\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}(?: < *\d+\.\d+ *>)?\])(?: ?\[ *(?P<caller>[TC]\d{1,9})\])* ?",
     // dmesg -e, and -d without the clock.
     r"(?P<kernel>\[(?:[A-Z][a-z]{2} ?\d{1,2} \d\d:\d\d| *\+\d+\.\d{6}| *< *\d+\.\d{6} *>)\]) ?",
     // dmesg -x.
@@ -219,5 +219,117 @@ fn clean(raw: &[u8], to: &mut String) {
         to.extend(text.chars().filter(|&c| !unwanted(c)));
     } else {
         to.push_str(&text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(line: &str) -> (Option<Caller>, Option<u64>, String) {
+        let raw = Raw {
+            span: 0..line.len() as u64,
+            bytes: line.as_bytes(),
+        };
+        let mut unwrapper = Unwrapper::default();
+        let line = unwrapper.line(&raw, false);
+        (line.caller, line.time, line.text.to_owned())
+    }
+
+    #[test]
+    fn clock_and_caller_are_parted() {
+        for (line, caller, time, text) in [
+            (
+                "[    1.234567][   T42] hello",
+                Some(Caller::Task(42)),
+                Some(1_234_567),
+                "hello",
+            ),
+            (
+                "[    1.234567][    C0]  spaced",
+                Some(Caller::Cpu(0)),
+                Some(1_234_567),
+                " spaced",
+            ),
+            ("[    1.234567]  spaced", None, Some(1_234_567), " spaced"),
+            // A program's unfinished line precedes.
+            (
+                "login: [    1.234567][    C0] late",
+                Some(Caller::Cpu(0)),
+                Some(1_234_567),
+                "late",
+            ),
+            (
+                "[   T42] no clock",
+                Some(Caller::Task(42)),
+                None,
+                "no clock",
+            ),
+            // A number that is no process id.
+            (
+                "[    1.000000][ T99999999999] x",
+                None,
+                Some(1_000_000),
+                "[ T99999999999] x",
+            ),
+        ] {
+            assert_eq!(message(line), (caller, time, text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_message_is_not_taken_for_a_wrapping() {
+        for line in [
+            "------------[ cut here ]------------",
+            "---[ end trace 0000000000000000 ]---",
+            " [<ffffffff81234567>] func+0x1/0x2",
+            "[<ffffffff81234567>] (func) from [<ffffffff81234568>] (caller+0x1/0x2)",
+            "[ffff800012345678] pgd=0000000000000000",
+            ">ffff888012345600: fa fb fb fb fb fb fb fb",
+            " <TASK>",
+            "<IRQ>",
+            "Call Trace:",
+            "  func+0x1/0x2",
+            "      Not tainted 6.12.0 #1",
+            "\tindented",
+            "kernel BUG at mm/rmap.c:1!",
+            "traps: work[7] general protection fault",
+            "task:kworker/u8:1 state:D stack:0 pid:42",
+            "R10: 0000000000000000 R11: 0000000000000000",
+            "[drm] a driver's own mark",
+            "Internal error: Oops: 96000004 [#1] SMP",
+            "3 locks held by work/7:",
+            "INFO: task work:7 blocked for more than 143 seconds.",
+        ] {
+            assert_eq!(message(line), (None, None, line.to_owned()));
+        }
+    }
+
+    #[test]
+    fn garbage_is_cleaned_and_length_bounded() {
+        let raw = |bytes| Raw { span: 0..1, bytes };
+        let mut unwrapper = Unwrapper::default();
+        let line = unwrapper.line(&raw(b"\x1b[1;31mred\x1b[0m\0\xff\x07"), true);
+        assert_eq!(line.text, "red\u{fffd}");
+        let long = "ä".repeat(MAX_TEXT);
+        let long = unwrapper.line(&raw(long.as_bytes()), true).text.len();
+        assert!((MAX_TEXT - 1..=MAX_TEXT).contains(&long));
+    }
+
+    #[test]
+    fn what_was_pasted_with_an_indent_loses_it() {
+        let mut unwrapper = Unwrapper::default();
+        let mut text = |line: &str, may_begin| {
+            let raw = Raw {
+                span: 0..1,
+                bytes: line.as_bytes(),
+            };
+            unwrapper.line(&raw, may_begin).text.to_owned()
+        };
+        assert_eq!(text("  BUG: x", true), "BUG: x");
+        assert_eq!(text("   func+0x1/0x2", false), " func+0x1/0x2");
+        assert_eq!(text(" less", false), "less");
+        assert_eq!(text("WARNING: y", true), "WARNING: y");
+        assert_eq!(text(" func+0x1/0x2", false), " func+0x1/0x2");
     }
 }
