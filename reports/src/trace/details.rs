@@ -1,46 +1,128 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What a report's lines tell beside stacks: task, CPU, taint, release, access, registers, locks.
 
+use super::access;
 use super::pattern::lazy;
-use super::report::{Access, Details, Direction};
+use super::registers;
+use super::report::Details;
 
+/// Locks kept of one report.
+const MAX_LOCKS: usize = 64;
+/// Bytes kept of a lock's line.
+const MAX_LOCK: usize = 256;
+
+// The line that nearly every report has.
 lazy!(
-    CPU_LINE = r"CPU: (?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>\d+) Comm: (?P<task>.{1,32}?) (?:Not tainted|Tainted)"
+    CPU_LINE = r"^CPU: (?P<cpu>\d+) +(?:UID: \d+ +)?(?:PID: (?P<pid>\d+) +Comm: (?P<task>.{1,64}?) +)?(?:Not tainted|Tainted: )"
 );
-lazy!(BY_TASK = r"by task (?P<task>.{1,32}?)/(?P<pid>\d+)\b");
+// The same before 3.14.
+lazy!(OLD_CPU_LINE = r"^Pid: (?P<pid>\d+), comm: (?P<task>.{1,64}?) +(?:Not tainted|Tainted: )");
+// Parentheses stood around it on arm.
+lazy!(TAINT = r"(?:Not tainted|Tainted: (?P<flags>[A-Z](?: *[A-Z])*)) +\(?(?P<release>[^ ()]+) #");
+// Lockdep puts the release first.
 lazy!(
-    ACCESS = r"(?m)^(?P<direction>Read|Write) of size (?P<size>\d+)(?: at addr (?P<address>[0-9a-f]{1,16}))?"
+    LOCKDEP_TAINT =
+        r"^(?P<release>[^ ]+) #\S+ +(?:Not tainted|Tainted: (?P<flags>[A-Z](?: *[A-Z])*) *)$"
 );
+// Names may hold slashes: the last one parts the name from its process id.
+lazy!(BY_TASK = r" by task (?P<task>.{1,64})/(?P<pid>\d+)(?: |$)");
+lazy!(BY_NUMBER = r" by (?:task (?P<pid>\d+)|interrupt) on cpu (?P<cpu>\d+):$");
+lazy!(ON_CPU = r"(?:on|,) CPU#(?P<cpu>\d+)[,:] (?P<task>.{1,64})/(?P<pid>\d+)$");
+lazy!(STUCK = r" CPU#(?P<cpu>\d+) stuck for \d+s! \[(?P<task>.{1,64}):(?P<pid>\d+)\]");
+lazy!(SCHEDULING = r"scheduling while atomic: (?P<task>.{1,64})/(?P<pid>\d+)/0x");
+lazy!(PREEMPTIBLE = r"preemptible \[[0-9a-f]+\] code: (?P<task>.{1,64})/(?P<pid>\d+)$");
+lazy!(LEAKED = r"leaked lock or atomic: (?P<task>.{1,64})/0x[0-9a-f]+/(?P<pid>\d+)$");
+lazy!(TRYING = r"^(?P<task>.{1,64})/(?P<pid>\d+) (?:is trying to|just changed|\[HC\d)");
+lazy!(IN_ATOMIC = r"^in_atomic\(\): .* pid: (?P<pid>\d+), name: (?P<task>.{1,64})$");
+lazy!(PROCESS = r"^Process (?P<task>.{1,64}) \(pid: (?P<pid>\d+)[,)]");
+lazy!(HUNG = r"^(?:INFO: )?task (?P<task>.{1,64}):(?P<pid>\d+) (?:blocked|can't die)");
+lazy!(IN_PROCESS = r"^BUG: Bad page (?:state|map) in process (?P<task>.{1,64}?) +(?:pfn|pte|pmd):");
+lazy!(RSS = r"^BUG: Bad rss-counter state .* Comm:(?P<task>.{1,64}) Pid:(?P<pid>\d+)$");
+lazy!(LEAK = r#"^comm "(?P<task>.{1,64})", pid (?P<pid>\d+)"#);
+lazy!(HARD = r"hard LOCKUP on cpu (?P<cpu>\d+)");
+lazy!(BANNER = r"^Linux version (?P<release>\d\S*) ");
+lazy!(LOCK = r"^#\d+: .*at: ");
 
 /// Reads the lines of a report, prefixes stripped.
 pub(super) fn read(text: &str) -> Details {
-    let mut details = Details {
-        access: access(text),
-        ..Details::default()
-    };
-    for re in [&*BY_TASK, &*CPU_LINE] {
-        let Some(captures) = re.captures(text) else {
-            continue;
-        };
-        let number = |name: &str| captures.name(name)?.as_str().parse().ok();
-        details.task = details.task.or_else(|| Some(captures["task"].to_owned()));
-        details.pid = details.pid.or_else(|| number("pid"));
-        details.cpu = details.cpu.or_else(|| number("cpu"));
+    let mut details = Details::default();
+    let mut access = access::Reader::default();
+    let mut registers = registers::Reader::default();
+    for line in text.lines() {
+        let line = line.trim();
+        who(&mut details, line);
+        kernel(&mut details, line);
+        access.line(line);
+        registers.line(line);
+        if line.starts_with('#') && details.locks.len() < MAX_LOCKS && LOCK.is_match(line) {
+            details.locks.push(line.chars().take(MAX_LOCK).collect());
+        }
     }
+    details.access = access.finish();
+    details.registers = registers.finish();
     details
 }
 
-fn access(text: &str) -> Option<Access> {
-    let captures = ACCESS.captures(text)?;
-    Some(Access {
-        direction: if &captures["direction"] == "Read" {
-            Direction::Read
-        } else {
-            Direction::Write
-        },
-        size: captures["size"].parse().ok(),
-        address: captures
-            .name("address")
-            .and_then(|m| u64::from_str_radix(m.as_str(), 16).ok()),
-    })
+/// Task, process id and CPU: what a line says first counts.
+fn who(details: &mut Details, line: &str) {
+    if details.pid.is_some() && details.cpu.is_some() {
+        return;
+    }
+    // A word that each pattern needs is looked for first: most lines have none of them.
+    let patterns: &[(&str, &std::sync::LazyLock<regex::Regex>)] = &[
+        ("CPU: ", &CPU_LINE),
+        ("Pid: ", &OLD_CPU_LINE),
+        (" by task ", &BY_TASK),
+        (" on cpu ", &BY_NUMBER),
+        (" CPU#", &ON_CPU),
+        (" stuck for ", &STUCK),
+        (" is trying to ", &TRYING),
+        (" just changed ", &TRYING),
+        (" [HC", &TRYING),
+        ("scheduling while atomic: ", &SCHEDULING),
+        ("preemptible [", &PREEMPTIBLE),
+        ("leaked lock or atomic: ", &LEAKED),
+        ("in_atomic(): ", &IN_ATOMIC),
+        ("Process ", &PROCESS),
+        ("task ", &HUNG),
+        ("Bad page ", &IN_PROCESS),
+        ("Bad rss-counter ", &RSS),
+        ("comm \"", &LEAK),
+        ("LOCKUP on cpu ", &HARD),
+    ];
+    let found = patterns
+        .iter()
+        .filter(|(word, _)| line.contains(word))
+        .find_map(|(_, re)| re.captures(line));
+    let Some(found) = found else { return };
+    let number = |name: &str| found.name(name)?.as_str().parse().ok();
+    let task = found.name("task").map(|task| task.as_str().to_owned());
+    // Two lines may speak of two tasks: a name and a number of one line belong together.
+    if details.pid.is_none() {
+        details.pid = number("pid");
+        details.task = task.or(details.task.take());
+    }
+    details.cpu = details.cpu.or_else(|| number("cpu"));
+}
+
+/// Taint flags and release.
+fn kernel(details: &mut Details, line: &str) {
+    if details.release.is_some() {
+        return;
+    }
+    let found = if line.contains("ainted") {
+        TAINT
+            .captures(line)
+            .or_else(|| LOCKDEP_TAINT.captures(line))
+    } else if line.starts_with("Linux version ") {
+        BANNER.captures(line)
+    } else {
+        None
+    };
+    let Some(found) = found else { return };
+    details.release = Some(found["release"].to_owned());
+    if line.contains("ainted") {
+        let flags = found.name("flags").map_or("", |flags| flags.as_str());
+        details.taint = Some(flags.to_owned());
+    }
 }

@@ -10,8 +10,10 @@
 //! - `engine` collects the lines of each report by their caller, `finish` reads a collected
 //!   report, `waiting` puts them in order;
 //! - `frame` reads one line of a stack, `stack` tells what each stack shows,
+//! - `details`, `access` and `registers` read what else its lines tell,
 //!   `blame` chooses the guilty one, `title` normalises.
 
+mod access;
 mod blame;
 mod collected;
 mod console;
@@ -23,6 +25,7 @@ mod frame;
 mod kind;
 mod mail;
 mod pattern;
+mod registers;
 mod report;
 mod scan;
 mod stack;

@@ -188,10 +188,10 @@ pub enum Pc {
     Return,
 }
 
-/// A forbidden access to memory.
+/// A forbidden access to memory, or the one that a race is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Access {
-    /// Reading or writing.
+    /// What it did.
     pub direction: Direction,
     /// How many bytes, if printed.
     pub size: Option<u64>,
@@ -199,11 +199,15 @@ pub struct Access {
     pub address: Option<u64>,
 }
 
-/// Reading or writing.
+/// What an access did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// The access read.
     Read,
     /// The access wrote.
     Write,
+    /// The access fetched an instruction.
+    Execute,
+    /// The report does not tell.
+    Unknown,
 }
