@@ -7,6 +7,8 @@ use super::report::{Access, Direction};
 lazy!(
     KASAN = r"^(?P<how>Read|Write) (?:of size (?P<size>\d+)(?: at addr (?P<address>[0-9a-f]{1,16}))?|at addr (?P<tagged>[0-9a-f]{1,16}))"
 );
+// Before 4.11 the address stood in the header.
+lazy!(OLD_KASAN = r"^BUG: KASAN: .* at addr (?P<address>[0-9a-f]{1,16})$");
 lazy!(
     KFENCE = r"^(?:Out-of-bounds|Use-after-free|Invalid) (?P<how>read|write) at (?:0x)?(?P<address>[0-9a-f]{1,16})"
 );
@@ -67,14 +69,17 @@ impl Reader {
             }
         });
         self.size = text("size").and_then(|size| size.parse().ok());
-        self.address = text("address").or_else(|| text("tagged")).and_then(hex);
+        let address = text("address").or_else(|| text("tagged")).and_then(hex);
+        self.address = address.or(self.address);
         self.whole = true;
         true
     }
 
     /// Where the processor faulted, and how where the words tell it.
     fn fault(&mut self, line: &str) {
-        if line.contains("probably for non-canonical") {
+        if line.starts_with("BUG: KASAN: ") {
+            self.address = number(&OLD_KASAN, line);
+        } else if line.contains("probably for non-canonical") {
             self.address = self.address.or_else(|| number(&CANONICAL, line));
             self.direction.get_or_insert(Direction::Unknown);
         } else if line.starts_with("KASAN: ") {
@@ -229,6 +234,10 @@ mod tests {
             (
                 "Read of size 8 at addr ffff888012345678 by task work/77",
                 (Read, Some(8), Some(0xffff_8880_1234_5678)),
+            ),
+            (
+                "BUG: KASAN: use-after-free in walk+0x1/0x2 at addr ffff888012345678\nWrite of size 4 by task work/77",
+                (Write, Some(4), Some(0xffff_8880_1234_5678)),
             ),
             (
                 "Write at addr f7ff000012345678 by task work/77",

@@ -40,6 +40,8 @@ lazy!(IN_PROCESS = r"^BUG: Bad page (?:state|map) in process (?P<task>.{1,64}?) 
 lazy!(RSS = r"^BUG: Bad rss-counter state .* Comm:(?P<task>.{1,64}) Pid:(?P<pid>\d+)$");
 lazy!(LEAK = r#"^comm "(?P<task>.{1,64})", pid (?P<pid>\d+)"#);
 lazy!(HARD = r"hard LOCKUP on cpu (?P<cpu>\d+)");
+// What RCU waits for: `0-...!: (1 GPs behind)`.
+lazy!(STALLED = r"^(?:rcu: +)?(?P<cpu>\d+)-[^ ]{4}: \(");
 lazy!(BANNER = r"^Linux version (?P<release>\d\S*) ");
 lazy!(LOCK = r"^#\d+: .*at: ");
 
@@ -65,7 +67,7 @@ pub(super) fn read(text: &str) -> Details {
 
 /// Task, process id and CPU: what a line says first counts.
 fn who(details: &mut Details, line: &str) {
-    if details.pid.is_some() && details.cpu.is_some() {
+    if details.pid.is_some() && details.cpu.is_some() && details.task.is_some() {
         return;
     }
     // A word that each pattern needs is looked for first: most lines have none of them.
@@ -89,6 +91,7 @@ fn who(details: &mut Details, line: &str) {
         ("Bad rss-counter ", &RSS),
         ("comm \"", &LEAK),
         ("LOCKUP on cpu ", &HARD),
+        ("-..", &STALLED),
     ];
     let found = patterns
         .iter()
@@ -98,9 +101,12 @@ fn who(details: &mut Details, line: &str) {
     let number = |name: &str| found.name(name)?.as_str().parse().ok();
     let task = found.name("task").map(|task| task.as_str().to_owned());
     // Two lines may speak of two tasks: a name and a number of one line belong together.
+    let pid = number("pid");
     if details.pid.is_none() {
-        details.pid = number("pid");
+        details.pid = pid;
         details.task = task.or(details.task.take());
+    } else if details.pid == pid {
+        details.task = details.task.take().or(task);
     }
     details.cpu = details.cpu.or_else(|| number("cpu"));
 }

@@ -204,7 +204,7 @@ impl Reader {
             self.register = None;
             let seen = self.has_crash(|stack| !stack.frames.is_empty());
             self.role = seen.then_some(Role::Other);
-        } else if starts(TRACES) || line == "Stack:" {
+        } else if starts(TRACES) {
             self.muted = false;
             self.begin();
         } else if let Some(parsed) = frame::parse(line).filter(|_| !self.muted) {
@@ -298,9 +298,11 @@ impl Reader {
             self.role = None;
             self.begin();
         }
+        let read = self.stacks.into_iter().zip(self.boundaries);
+        let (stacks, boundaries) = read.filter(|(stack, _)| !stack.frames.is_empty()).unzip();
         Stacks {
-            stacks: self.stacks,
-            boundaries: self.boundaries,
+            stacks,
+            boundaries,
             complete: self.complete,
         }
     }
@@ -308,6 +310,10 @@ impl Reader {
 
 /// What a line says of the frames below it.
 fn section(line: &str) -> Option<Section> {
+    // Before 5.17 KFENCE describes the object on the same line.
+    if line.starts_with("kfence-#") && line.contains(" allocated by ") {
+        return Some(Shows(Role::Allocated));
+    }
     let starts = STARTS.iter().find(|(start, _)| line.starts_with(start));
     let found = starts.or_else(|| {
         let ends = |&&(end, _): &&(&str, Section)| line.ends_with(end);
