@@ -6,10 +6,10 @@ use std::path::PathBuf;
 /// Why a vmlinux cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file cannot be read.
-    #[error("cannot read {path}: give the vmlinux that the kernel's build left")]
+    /// The file or folder cannot be read.
+    #[error("cannot read {path}: give the vmlinux or the folder that the kernel's build left")]
     Read {
-        /// The file.
+        /// The file or folder.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
@@ -22,6 +22,12 @@ pub enum Error {
         /// Why.
         source: object::Error,
     },
+    /// The file is of another format than ELF.
+    #[error("{path} is not an ELF file: give the vmlinux that the kernel's build left")]
+    NotElf {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file has no readable debug information.
     #[error(
         "the debug information of {path} cannot be read: build with CONFIG_DEBUG_INFO_DWARF5=y"
@@ -31,5 +37,31 @@ pub enum Error {
         path: PathBuf,
         /// Why.
         source: gimli::Error,
+    },
+    /// A compressed section claims more bytes than are read of one file.
+    #[error(
+        "{section} of {path} claims {claimed} bytes, more than are read of one file: build with \
+         CONFIG_DEBUG_INFO_COMPRESSED_NONE=y"
+    )]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The section.
+        section: String,
+        /// Its size uncompressed, as the file has it.
+        claimed: u64,
+    },
+    /// The vmlinux is not the kernel that printed the log.
+    #[error(
+        "{path} is not the kernel that printed the log: the log was printed by {printed}, the \
+         file is {found}; give the vmlinux of the log's kernel, or none to see names only"
+    )]
+    OtherKernel {
+        /// The file.
+        path: PathBuf,
+        /// What the log says.
+        printed: String,
+        /// What the file says.
+        found: String,
     },
 }

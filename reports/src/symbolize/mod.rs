@@ -3,13 +3,39 @@
 //!
 //! A frame is printed as `symbol+offset/size`, so no load address is needed.
 //! Only the DWARF units that a trace touches are read.
+//!
+//! - `symbolizer` is a vmlinux and its modules, `expand` resolves a report with them,
+//!   `record` is the form that a run's results keep;
+//! - `stack` chooses among functions of one name by size and by who calls whom (`call`);
+//! - `binary` is one ELF file: `identity` tells whose it is, `symbols` where its functions
+//!   are, `debug` their source, with `split` DWARF in files beside it;
+//! - `store` and `sections` hold bytes: mapped, inflated, and relocated (`layout`);
+//!   `modules` finds the files of modules.
+//!
+//! A file that is damaged, on purpose or not, is refused or resolves to nothing.
 
+mod binary;
+mod call;
+mod debug;
 mod error;
-mod image;
+mod expand;
+mod identity;
+mod layout;
+mod modules;
 mod record;
-mod resolve;
+mod sections;
+mod source;
+mod split;
+mod stack;
+mod store;
+mod symbolizer;
 mod symbols;
+mod unresolved;
 
 pub use error::Error;
+pub use expand::{Agreement, Expanded, expand};
+pub use identity::{BuildId, Identity, Printed, Proof};
 pub use record::to_record;
-pub use resolve::{SourceFrame, Symbolizer};
+pub use source::SourceFrame;
+pub use symbolizer::{DebugInfo, Symbolizer};
+pub use unresolved::{Resolved, Unresolved};

@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Stacks of a report as the result record holds them.
 
-use super::{SourceFrame, Symbolizer};
+use super::{Resolved, SourceFrame, Symbolizer, Unresolved, expand};
 use crate::record::{FrameRecord, StackRecord};
 use crate::trace::{Frame, Report, Role, Stack, normalize};
 
-/// The stacks of a report, symbolized where a vmlinux is at hand.
+/// The stacks of a report, symbolized where a vmlinux is at hand and is the report's kernel.
 ///
 /// Frames that the unwinder did not vouch for are left out of a stack that has better ones.
 pub fn to_record(report: &Report, symbolizer: Option<&Symbolizer>) -> Vec<StackRecord> {
+    let expanded = symbolizer.and_then(|symbolizer| expand(report, symbolizer).ok());
+    let resolved = expanded.map(|expanded| expanded.stacks).unwrap_or_default();
+    let mut resolved = resolved.into_iter();
     report
         .stacks
         .iter()
-        .map(|stack| stack_record(report, stack, symbolizer))
+        .map(|stack| stack_record(report, stack, resolved.next().unwrap_or_default()))
         .collect()
 }
 
-fn stack_record(report: &Report, stack: &Stack, symbolizer: Option<&Symbolizer>) -> StackRecord {
+fn stack_record(report: &Report, stack: &Stack, resolved: Vec<Resolved>) -> StackRecord {
     let role = match stack.role {
         Role::Crash if report.details.access.is_some() => "access",
         role => role.name(),
@@ -29,10 +32,15 @@ fn stack_record(report: &Report, stack: &Stack, symbolizer: Option<&Symbolizer>)
                 .is_some_and(|guilty| guilty.function == normalize(&frame.symbol))
     };
     let any = stack.frames.iter().any(|frame| frame.reliable);
+    let mut resolved = resolved.into_iter();
     let mut frames = Vec::new();
     let mut blamed = false;
-    for frame in stack.frames.iter().filter(|frame| frame.reliable || !any) {
-        frames.extend(frame_records(frame, symbolizer));
+    for frame in &stack.frames {
+        let found = resolved.next().unwrap_or(Err(Unresolved::NoDebugInfo));
+        if any && !frame.reliable {
+            continue;
+        }
+        frames.extend(frame_records(frame, found));
         if !blamed && guilty(frame) {
             blamed = true;
             if let Some(last) = frames.last_mut() {
@@ -46,24 +54,21 @@ fn stack_record(report: &Report, stack: &Stack, symbolizer: Option<&Symbolizer>)
     }
 }
 
-fn frame_records(frame: &Frame, symbolizer: Option<&Symbolizer>) -> Vec<FrameRecord> {
-    // A module's symbol may have a namesake in vmlinux.
-    let symbolizer = symbolizer.filter(|_| frame.module.is_none());
-    let found = symbolizer
-        .map(|s| s.resolve(&frame.symbol, frame.offset, frame.size, frame.pc))
-        .unwrap_or_default();
+fn frame_records(frame: &Frame, found: Resolved) -> Vec<FrameRecord> {
     let printed = Some(frame.to_string());
-    if found.is_empty() {
-        let function = frame.symbol.clone();
+    let Ok(found) = found else {
+        // The log itself may say where.
+        let location = frame.location.as_ref();
+        let inlined = location.is_some_and(|location| location.inlined);
         return vec![FrameRecord {
-            function,
-            printed,
-            file: None,
-            line: None,
-            inlined: false,
+            function: frame.symbol.clone(),
+            printed: printed.filter(|_| !inlined),
+            file: location.map(|location| location.file.clone()),
+            line: location.map(|location| location.line),
+            inlined,
             guilty: false,
         }];
-    }
+    };
     found
         .into_iter()
         .map(
