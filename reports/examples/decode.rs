@@ -10,7 +10,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use swapmig_reports::symbolize::{Resolved, SourceFrame, Symbolizer};
+use swapmig_reports::symbolize::{Symbolizer, decoded};
 use swapmig_reports::trace::{Frame, Pc, parse};
 
 fn main() -> ExitCode {
@@ -40,7 +40,7 @@ fn decode(
         for stack in &report.stacks {
             let frames: Vec<_> = stack.frames.iter().cloned().map(exact).collect();
             for (frame, resolved) in frames.iter().zip(symbolizer.resolve(&frames)) {
-                writeln!(out, "{}", line(frame, &resolved))?;
+                writeln!(out, "{}", decoded(frame, &resolved))?;
             }
         }
     }
@@ -51,23 +51,5 @@ fn exact(frame: Frame) -> Frame {
     Frame {
         pc: Pc::Exact,
         ..frame
-    }
-}
-
-fn line(frame: &Frame, resolved: &Resolved) -> String {
-    let Ok(found) = resolved else {
-        return frame.to_string();
-    };
-    let places: Vec<_> = found.iter().map(place).collect();
-    let module = frame.module.as_deref().unwrap_or_default();
-    let line = format!("{} ({}) {module}", frame.symbol, places.join(" "));
-    line.trim_end().to_owned()
-}
-
-fn place(frame: &SourceFrame) -> String {
-    let file = frame.file.as_deref().unwrap_or("??");
-    match frame.line {
-        Some(line) => format!("{file}:{line}"),
-        None => format!("{file}:?"),
     }
 }

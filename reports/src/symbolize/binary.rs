@@ -85,7 +85,7 @@ impl Binary {
         let address = start
             .checked_add(frame.offset)
             .and_then(|at| at.checked_sub(back))
-            .filter(|_| frame.offset <= frame.size)
+            .filter(|at| at - start < frame.size)
             .ok_or(Unresolved::NotCovered)?;
         self.cell.with_dependent(|_, parts| {
             let debug = parts.debug.as_ref().ok_or(Unresolved::NoDebugInfo)?;

@@ -5,7 +5,7 @@
 //! Only the DWARF units that a trace touches are read.
 //!
 //! - `symbolizer` is a vmlinux and its modules, `expand` resolves a report with them,
-//!   `record` is the form that a run's results keep;
+//!   `record` is the form that a run's results keep, `decoded` that of the kernel's own script;
 //! - `stack` chooses among functions of one name by size and by who calls whom (`call`);
 //! - `binary` is one ELF file: `identity` tells whose it is, `symbols` where its functions
 //!   are, `debug` their source, with `split` DWARF in files beside it;
@@ -17,6 +17,7 @@
 mod binary;
 mod call;
 mod debug;
+mod decoded;
 mod error;
 mod expand;
 mod identity;
@@ -32,6 +33,7 @@ mod symbolizer;
 mod symbols;
 mod unresolved;
 
+pub use decoded::decoded;
 pub use error::Error;
 pub use expand::{Agreement, Expanded, expand};
 pub use identity::{BuildId, Identity, Printed, Proof};
