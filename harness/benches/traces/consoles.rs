@@ -51,8 +51,8 @@ pub(crate) fn recognised(figures: &mut Figures) -> Result<()> {
     for console in &table.console {
         let reports = parse(&std::fs::read(folder.join(&console.file))?);
         let expected = &console.reports;
-        let all = reports.len() == expected.len()
-            && expected.iter().zip(&reports).all(|(e, r)| e.is(r));
+        let all =
+            reports.len() == expected.len() && expected.iter().zip(&reports).all(|(e, r)| e.is(r));
         if all {
             right += 1;
         } else {

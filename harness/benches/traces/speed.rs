@@ -41,7 +41,14 @@ pub(crate) fn measured(figures: &mut Figures) -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
-        .args(["bench", "--locked", "--package", "swapmig-reports", "--bench", "trace"])
+        .args([
+            "bench",
+            "--locked",
+            "--package",
+            "swapmig-reports",
+            "--bench",
+            "trace",
+        ])
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .env("CRITERION_HOME", scratch.path())
         .stdout(Stdio::null())

@@ -241,3 +241,92 @@ fn access(crash: &Crash) -> Option<String> {
     }
     Some(words)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::parse;
+    use crate::triage::RegisterRecord;
+
+    const LOG: &str = "\
+[    1.000000][    T1] BUG: KASAN: slab-use-after-free in walk+0x10/0x40 mm/a.c:2
+[    1.000000][    T1] Read of size 8 at addr ffff888018474150 by task init/1
+[    1.000000][    T1] CPU: 0 UID: 0 PID: 1 Comm: init Not tainted 6.12.117 #1
+[    1.000000][    T1] Call Trace:
+[    1.000000][    T1]  <TASK>
+[    1.000000][    T1]  kasan_report+0xba/0xdc
+[    1.000000][    T1]  ? stale+0x1/0x2
+[    1.000000][    T1]  walk+0x10/0x40
+[    1.000000][    T1]  caller+0x20/0x90 [some_module]
+[    1.000000][    T1]  </TASK>
+";
+
+    fn crash() -> Crash {
+        Crash::of(parse(LOG.as_bytes()).remove(0), None)
+    }
+
+    fn guilty(crash: &mut Crash) -> &mut TriageFrame {
+        let frames = crash.stacks.iter_mut().flat_map(|stack| &mut stack.frames);
+        frames.into_iter().find(|frame| frame.guilty).unwrap()
+    }
+
+    #[test]
+    fn a_report_reads_so() {
+        let mut crash = crash();
+        crash.alt_titles = vec!["bad-access in walk".to_owned()];
+        crash.corrupted_reason = Some("cut short: the log ends within it".to_owned());
+        (crash.release, crash.taint) = (Some("6.12.117".to_owned()), Some("G        W".to_owned()));
+        crash.locks = vec!["1 lock held by init/1:".to_owned()];
+        crash.registers = ["RAX", "RBX", "RCX", "RDX"]
+            .map(|name| RegisterRecord {
+                name: name.to_owned(),
+                value: "0x0000000000000001".to_owned(),
+            })
+            .to_vec();
+        (crash.start, crash.end) = (0, 518);
+        insta::assert_snapshot!(render(&crash, false, None));
+    }
+
+    #[test]
+    fn the_code_to_blame_is_shown_where_its_tree_is_given() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("mm")).unwrap();
+        std::fs::write(
+            folder.path().join("mm/a.c"),
+            "void walk(void)\n\tuse(freed);\x1b[2J\n}\n",
+        )
+        .unwrap();
+        let tree = SourceTree::open(folder.path()).unwrap();
+        let mut crash = crash();
+        let frame = guilty(&mut crash);
+        (frame.file, frame.line) = (Some("mm/a.c".to_owned()), Some(2));
+        let text = render(&crash, false, Some(&tree));
+        assert!(
+            text.contains("walk                               mm/a.c:2"),
+            "{text}"
+        );
+        assert!(
+            text.contains(">      2 | \tuse(freed);\\u{1b}[2J\n"),
+            "{text}"
+        );
+        assert!(text.contains("       3 | }\n"), "{text}");
+    }
+
+    #[test]
+    fn names_of_a_log_are_escaped() {
+        let mut crash = crash();
+        crash.title = "a\x1b[2J\u{202e}".to_owned();
+        crash.task = Some("b\u{9b}".to_owned());
+        crash.locks = vec!["c\r".to_owned()];
+        crash.text = "\x1b".to_owned();
+        let frame = guilty(&mut crash);
+        (frame.function, frame.file, frame.line) =
+            ("d\x07".to_owned(), Some("e\n".to_owned()), Some(1));
+        let text = render(&crash, false, None);
+        let hidden = |c: char| c != '\n' && text::is_invisible(c);
+        assert!(!text.contains(hidden), "{text:?}");
+        for escaped in ["a\\u{1b}[2J\\u{202e}", "b\\u{9b}", "c", "d\\u{7}", "e\\n:1"] {
+            assert!(text.contains(escaped), "no `{escaped}`: {text}");
+        }
+    }
+}
