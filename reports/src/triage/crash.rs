@@ -5,7 +5,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use super::frames::{self, TriageStack};
-use crate::symbolize::Symbolizer;
+use crate::symbolize::{DebugInfo, Error, Expanded, Printed, Proof, Symbolizer, expand};
 use crate::trace::{Access, Direction, Kind, Report};
 
 /// What one input holds.
@@ -55,6 +55,9 @@ pub struct Crash {
     pub access: Option<AccessRecord>,
     /// Whom to blame; null when no frame is left to blame.
     pub guilty: Option<GuiltyRecord>,
+    /// What to know of the lines that a vmlinux gave: why there are none, or may be wrong ones;
+    /// null where there is nothing to.
+    pub source_note: Option<String>,
     /// Stacks in the order of printing.
     pub stacks: Vec<TriageStack>,
     /// Registers of the crash, in the order of printing.
@@ -68,7 +71,7 @@ pub struct Crash {
 /// A forbidden access to memory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AccessRecord {
-    /// Reading or writing.
+    /// What the access did.
     #[serde(serialize_with = "direction_name")]
     #[schemars(schema_with = "direction_names")]
     pub direction: Direction,
@@ -98,14 +101,26 @@ pub struct RegisterRecord {
 
 impl Crash {
     /// The published form of a report, with source lines where a vmlinux is at hand.
-    pub fn of(report: Report, symbolizer: Option<&Symbolizer>) -> Self {
-        let stacks = frames::stacks(&report, symbolizer);
+    ///
+    /// # Errors
+    /// When the vmlinux is not the report's kernel.
+    pub fn of(report: Report, symbolizer: Option<&Symbolizer>) -> Result<Self, Error> {
+        let (expanded, source_note) = match symbolizer {
+            Some(symbolizer) => {
+                let proof = symbolizer.check(&Printed::of(&report))?;
+                let expanded = expand(&report, symbolizer)?;
+                let note = source_note(symbolizer, proof, &expanded);
+                (Some(expanded), note)
+            }
+            None => (None, None),
+        };
+        let stacks = frames::stacks(&report, expanded);
         let guilty = report.guilty.map(|guilty| GuiltyRecord {
             file: guilty.file.or_else(|| frames::guilty_file(&stacks)),
             function: guilty.function,
         });
         let details = report.details;
-        Self {
+        Ok(Self {
             title: report.title,
             alt_titles: report.alt_titles,
             kind: report.kind,
@@ -121,6 +136,7 @@ impl Crash {
             release: details.release,
             access: details.access.map(AccessRecord::of),
             guilty,
+            source_note,
             stacks,
             registers: details
                 .registers
@@ -132,7 +148,20 @@ impl Crash {
                 .collect(),
             locks: details.locks,
             text: report.text,
-        }
+        })
+    }
+}
+
+/// What the reader of lines has to know, the weightiest first.
+fn source_note(symbolizer: &Symbolizer, proof: Proof, expanded: &Expanded) -> Option<String> {
+    if symbolizer.debug_info() == DebugInfo::Absent {
+        Some(DebugInfo::Absent.to_string())
+    } else if expanded.agreement.is_doubtful() {
+        Some(expanded.agreement.to_string())
+    } else if proof == Proof::Nothing {
+        Some("the log does not say which kernel printed it: lines are right if the vmlinux is that kernel's".to_owned())
+    } else {
+        None
     }
 }
 
@@ -156,6 +185,8 @@ pub(super) fn direction_word(direction: Direction) -> &'static str {
     match direction {
         Direction::Read => "read",
         Direction::Write => "write",
+        Direction::Execute => "execute",
+        Direction::Unknown => "unknown",
     }
 }
 
@@ -164,7 +195,13 @@ fn direction_name<S: Serializer>(direction: &Direction, to: S) -> Result<S::Ok, 
 }
 
 fn direction_names(_: &mut SchemaGenerator) -> Schema {
-    let words = [Direction::Read, Direction::Write].map(direction_word);
+    let words = [
+        Direction::Read,
+        Direction::Write,
+        Direction::Execute,
+        Direction::Unknown,
+    ]
+    .map(direction_word);
     json_schema!({ "type": "string", "enum": words })
 }
 

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::symbolize::Symbolizer;
+use crate::symbolize::{Expanded, Resolved};
 use crate::trace::{Frame, Report, Role, Stack, normalize};
 
 /// A stack.
@@ -38,18 +38,22 @@ pub struct TriageFrame {
     pub guilty: bool,
 }
 
-/// The stacks of a report, with source lines where the log or a vmlinux tells them.
-pub(super) fn stacks(report: &Report, symbolizer: Option<&Symbolizer>) -> Vec<TriageStack> {
+/// The stacks of a report, with source lines where the log or `expanded` tells them.
+pub(super) fn stacks(report: &Report, expanded: Option<Expanded>) -> Vec<TriageStack> {
+    let resolved = expanded.map(|expanded| expanded.stacks).unwrap_or_default();
+    let mut resolved = resolved.into_iter();
     let mut stacks: Vec<_> = report
         .stacks
         .iter()
-        .map(|stack| TriageStack {
-            role: role(report, stack).to_owned(),
-            frames: stack
-                .frames
-                .iter()
-                .flat_map(|frame| frames(frame, symbolizer))
-                .collect(),
+        .map(|stack| {
+            let mut resolved = resolved.next().unwrap_or_default().into_iter();
+            let frames = stack.frames.iter();
+            TriageStack {
+                role: role(report, stack).to_owned(),
+                frames: frames
+                    .flat_map(|frame| published(frame, resolved.next()))
+                    .collect(),
+            }
         })
         .collect();
     if let Some(guilty) = &report.guilty
@@ -90,16 +94,12 @@ fn to_blame(report: &Report, stacks: &[TriageStack], function: &str) -> Option<(
     })
 }
 
-fn frames(frame: &Frame, symbolizer: Option<&Symbolizer>) -> Vec<TriageFrame> {
+fn published(frame: &Frame, resolved: Option<Resolved>) -> Vec<TriageFrame> {
     // A log that was symbolized already prints inlined frames as well: they would come twice.
-    // A module's symbol may have a namesake in vmlinux.
-    let symbolizer = symbolizer.filter(|_| frame.location.is_none() && frame.module.is_none());
-    let found = symbolizer
-        .map(|s| s.resolve(&frame.symbol, frame.offset, frame.size, frame.pc))
-        .unwrap_or_default();
-    if found.is_empty() {
+    let resolved = resolved.filter(|_| frame.location.is_none());
+    let Some(Ok(found)) = resolved else {
         return vec![as_printed(frame)];
-    }
+    };
     found
         .into_iter()
         .map(|source| TriageFrame {

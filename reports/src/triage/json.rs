@@ -115,7 +115,9 @@ mod tests {
     use crate::trace::parse;
 
     fn written(console: &[u8], error: Option<&str>) -> (String, Written<String>) {
-        let reports = parse(console).into_iter().map(|r| Ok(Crash::of(r, None)));
+        let reports = parse(console)
+            .into_iter()
+            .map(|report| Crash::of(report, None).map_err(|error| error.to_string()));
         let mut out = Vec::new();
         let written = write(
             &mut out,

@@ -9,6 +9,7 @@ use super::crash::{Crash, direction_word};
 use super::frames::{TriageFrame, TriageStack};
 use super::source::SourceTree;
 use crate::text::{self, LINE_MAX, plural};
+use crate::trace::Direction;
 
 /// Longest name that is shown, in characters.
 const NAME_MAX: usize = 100;
@@ -101,6 +102,10 @@ impl Out {
                 ),
                 None => self.fact("to blame", function),
             }
+        }
+        if let Some(note) = &crash.source_note {
+            let note = self.paint(text::line(note, LINE_MAX), Style::new().yellow());
+            self.fact("lines", note);
         }
     }
 
@@ -231,7 +236,11 @@ fn kernel(crash: &Crash) -> Option<String> {
 
 fn access(crash: &Crash) -> Option<String> {
     let access = crash.access.as_ref()?;
-    let mut words = direction_word(access.direction).to_owned();
+    let mut words = match access.direction {
+        Direction::Unknown => "access",
+        direction => direction_word(direction),
+    }
+    .to_owned();
     if let Some(size) = access.size {
         let unit = if size == 1 { "byte" } else { "bytes" };
         words.push_str(&format!(" of {size} {unit}"));
@@ -262,7 +271,7 @@ mod tests {
 ";
 
     fn crash() -> Crash {
-        Crash::of(parse(LOG.as_bytes()).remove(0), None)
+        Crash::of(parse(LOG.as_bytes()).remove(0), None).unwrap()
     }
 
     fn guilty(crash: &mut Crash) -> &mut TriageFrame {
@@ -276,6 +285,7 @@ mod tests {
         crash.alt_titles = vec!["bad-access in walk".to_owned()];
         crash.corrupted_reason = Some("cut short: the log ends within it".to_owned());
         (crash.release, crash.taint) = (Some("6.12.117".to_owned()), Some("G        W".to_owned()));
+        crash.source_note = Some("2 of the trace's 4 functions differ".to_owned());
         crash.locks = vec!["1 lock held by init/1:".to_owned()];
         crash.registers = ["RAX", "RBX", "RCX", "RDX"]
             .map(|name| RegisterRecord {

@@ -19,7 +19,19 @@ use crate::cli::failure::Failure;
 enum Outcome {
     Nothing = 0,
     Found = 1,
+    OtherKernel = 2,
     Unreadable = 4,
+}
+
+impl Outcome {
+    fn of(error: &InputError) -> Self {
+        match error {
+            InputError::Kernel { .. } => Self::OtherKernel,
+            InputError::Open { .. } | InputError::Folder { .. } | InputError::Read { .. } => {
+                Self::Unreadable
+            }
+        }
+    }
 }
 
 /// Prints the crash reports of every input. Exits 0 where there are none, 1 where there are.
@@ -31,7 +43,7 @@ pub(in crate::cli) fn triage(options: TriageOptions) -> Result<ExitCode, Failure
     let files = inputs(options.files)?;
     let symbolizer = options
         .vmlinux
-        .map(|vmlinux| Symbolizer::open(&vmlinux))
+        .map(|vmlinux| Symbolizer::open(&vmlinux)?.with_modules(&options.modules))
         .transpose()
         .map_err(Failure::usage)?;
     let tree = options.source.as_deref().map(source_tree).transpose()?;
@@ -48,11 +60,17 @@ pub(in crate::cli) fn triage(options: TriageOptions) -> Result<ExitCode, Failure
             Ok(input) => (Some(input.reports()), None),
             Err(error) => (None, Some(Err(error))),
         };
+        let published = |report| {
+            Crash::of(report, symbolizer.as_ref()).map_err(|source| InputError::Kernel {
+                name: name.clone(),
+                source,
+            })
+        };
         let crashes = reports
             .into_iter()
             .flatten()
             .chain(unopened)
-            .map(|report| report.map(|report| Crash::of(report, symbolizer.as_ref())))
+            .map(|report| report.and_then(published))
             .take(limit);
         let written = match out.input(&name, crashes) {
             Ok(written) => written,
@@ -65,7 +83,7 @@ pub(in crate::cli) fn triage(options: TriageOptions) -> Result<ExitCode, Failure
         }
         if let Some(error) = written.error {
             complain(&error);
-            outcome = outcome.max(Outcome::Unreadable);
+            outcome = outcome.max(Outcome::of(&error));
         }
     }
     Ok(ExitCode::from(outcome as u8))

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use swapmig_reports::symbolize;
 use swapmig_reports::trace::{Parser, Report};
 
 /// Bytes that are read at once, and so how much of a log is in memory.
@@ -23,6 +24,12 @@ pub(super) enum InputError {
     /// Reading failed; what had been read was searched.
     #[error("cannot read on in {name}: {source}; what came before was searched")]
     Read { name: String, source: io::Error },
+    /// The vmlinux that was given is another kernel's.
+    #[error("{name}: {source}")]
+    Kernel {
+        name: String,
+        source: symbolize::Error,
+    },
 }
 
 /// A log to read.

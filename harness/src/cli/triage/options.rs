@@ -20,6 +20,9 @@ pub(in crate::cli) struct TriageOptions {
     /// The vmlinux of the log's kernel, with debug information: names files and lines.
     #[arg(long, value_name = "FILE")]
     pub(super) vmlinux: Option<PathBuf>,
+    /// A folder with the modules of that kernel, in any depth; may be given several times.
+    #[arg(long, value_name = "DIR", requires = "vmlinux")]
+    pub(super) modules: Vec<PathBuf>,
     /// The kernel's source tree: shows the code to blame.
     #[arg(long, value_name = "DIR", conflicts_with = "json")]
     pub(super) source: Option<PathBuf>,

@@ -78,7 +78,10 @@ impl Text {
                     self.out.flush()?;
                     written.reports += 1;
                 }
-                Err(error) => written.error = Some(error),
+                Err(error) => {
+                    written.error = Some(error);
+                    break;
+                }
             }
         }
         match written.reports {
