@@ -18,20 +18,16 @@ const PIECE: usize = 256 * 1024;
 
 /// What tells that a mail is encoded.
 const ENCODED: &str = r"[Qq]uoted-[Pp]rintable|=3D";
-/// What marks lines as the kernel's; looked for until one is found.
-const MARKS: &str = r" kernel: |(?:\.[0-9]{6}| [0-9]{4})\]";
 
-static WAKING: LazyLock<Regex> = LazyLock::new(|| compile(&[ENCODED]));
-static WAKING_UNMARKED: LazyLock<Regex> = LazyLock::new(|| compile(&[ENCODED, MARKS]));
-
-#[expect(
-    clippy::expect_used,
-    reason = "each pattern is a constant, and compiles alone"
-)]
-fn compile(more: &[&str]) -> Regex {
-    let patterns = [&[formats::candidates().as_str()], more].concat();
-    Regex::new(&patterns.join("|")).expect("the patterns compile together")
-}
+/// What a line must hold to matter while no report is open.
+static WAKING: LazyLock<Regex> = LazyLock::new(|| {
+    let patterns = format!("{}|{ENCODED}", formats::candidates().as_str());
+    #[expect(
+        clippy::expect_used,
+        reason = "both patterns are constants of this crate"
+    )]
+    Regex::new(&patterns).expect("the patterns compile together")
+});
 
 /// Finds the crash reports of a log that is read piece by piece.
 ///
@@ -104,32 +100,24 @@ struct Pipeline {
 }
 
 impl Pipeline {
-    /// What a line must hold now, or it cannot matter.
-    fn waking(&self) -> Option<&'static Regex> {
-        let quiet = self.collector.idle() && self.mail.is_plain();
-        quiet.then(|| {
-            if self.unwrapper.marked() {
-                &*WAKING
-            } else {
-                &*WAKING_UNMARKED
-            }
-        })
+    /// True while a line that does not match [`WAKING`] cannot matter.
+    fn asleep(&self) -> bool {
+        self.collector.idle() && self.mail.is_plain() && self.unwrapper.knows()
     }
 
     /// Bytes of whole lines that cannot matter, from the first one on.
     fn skippable(&self, bytes: &[u8]) -> usize {
-        match self.waking().map(|waking| waking.find(bytes)) {
-            None => 0,
-            Some(Some(found)) => console::line_start(bytes, found.start()),
-            Some(None) => console::last_start(bytes),
+        if !self.asleep() {
+            return 0;
+        }
+        match WAKING.find(bytes) {
+            Some(found) => console::line_start(bytes, found.start()),
+            None => console::last_start(bytes),
         }
     }
 
     fn line(&mut self, raw: Raw<'_>, found: &mut dyn FnMut(Report)) {
-        if self
-            .waking()
-            .is_some_and(|waking| !waking.is_match(raw.bytes))
-        {
+        if self.asleep() && !WAKING.is_match(raw.bytes) {
             return;
         }
         if let Some(raw) = self.mail.line(raw) {

@@ -13,6 +13,9 @@ const MAX_TEXT: usize = 1024;
 /// Wrappings within wrappings that are taken off.
 const MAX_LAYERS: usize = 8;
 
+/// Lines after which a log is taken to mark no line as the kernel's.
+const MARKED_BY: usize = 256;
+
 /// Date and time of day as loggers write them; `{DATE}` in the table.
 const DATE: &str = r"(?:(?:[A-Z][a-z]{2} )?(?:[A-Z][a-z]{2} [ \d]\d (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d{1,9})?(?: \d{4})?|\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d| [A-Z]{3,4})?)|\d{10}\.\d{6})";
 
@@ -73,6 +76,8 @@ lazy!(
 pub(super) struct Unwrapper {
     /// The last line, cleaned.
     clean: String,
+    /// Lines seen.
+    lines: usize,
     /// Lines of the kernel are marked as such: others are not its.
     marked: bool,
     /// So are they after the kernel's clock, which the journal puts before any line.
@@ -82,15 +87,16 @@ pub(super) struct Unwrapper {
 }
 
 impl Unwrapper {
-    /// True when the log marks the kernel's lines.
-    pub(super) fn marked(&self) -> bool {
-        self.marked
+    /// True when it is known whether the log marks the kernel's lines.
+    pub(super) fn knows(&self) -> bool {
+        self.marked || self.lines >= MARKED_BY
     }
 
     /// The message of a line. `may_begin`: no report is open that it could belong to.
     pub(super) fn line(&mut self, raw: &Raw<'_>, may_begin: bool) -> Line<'_> {
         clean(raw.bytes, &mut self.clean);
         let message = unwrap(&self.clean);
+        self.lines = self.lines.saturating_add(1);
         self.marked |= message.kernel;
         self.journal |= message.hosted;
         let foreign = message.program
