@@ -26,7 +26,7 @@ lazy!(
 );
 // Names may hold slashes: the last one parts the name from its process id.
 lazy!(BY_TASK = r" by task (?P<task>.{1,64})/(?P<pid>\d+)(?: |$)");
-lazy!(BY_NUMBER = r" by (?:task (?P<pid>\d+)|interrupt) on cpu (?P<cpu>\d+):$");
+lazy!(BY_NUMBER = r" bytes by (?:task (?P<pid>\d+)|interrupt) on cpu (?P<cpu>\d+):$");
 lazy!(ON_CPU = r"(?:on|,) CPU#(?P<cpu>\d+)[,:] (?P<task>.{1,64})/(?P<pid>\d+)$");
 lazy!(STUCK = r" CPU#(?P<cpu>\d+) stuck for \d+s! \[(?P<task>.{1,64}):(?P<pid>\d+)\]");
 lazy!(SCHEDULING = r"scheduling while atomic: (?P<task>.{1,64})/(?P<pid>\d+)/0x");
@@ -75,7 +75,7 @@ fn who(details: &mut Details, line: &str) {
         ("CPU: ", &CPU_LINE),
         ("Pid: ", &OLD_CPU_LINE),
         (" by task ", &BY_TASK),
-        (" on cpu ", &BY_NUMBER),
+        (" bytes by ", &BY_NUMBER),
         (" CPU#", &ON_CPU),
         (" stuck for ", &STUCK),
         (" is trying to ", &TRYING),
