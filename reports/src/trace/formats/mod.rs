@@ -6,6 +6,7 @@
 //! Templates take named captures of both patterns, and `{func}` for the guilty function.
 //! A new crash is a row here; the engine knows none of them.
 
+mod arch;
 mod assertion;
 mod fault;
 mod hang;
@@ -99,6 +100,7 @@ pub(in crate::trace) static FORMATS: LazyLock<Vec<&'static Format>> = LazyLock::
     [
         sanitizer::FORMATS,
         fault::FORMATS,
+        arch::FORMATS,
         assertion::FORMATS,
         lock::FORMATS,
         hang::FORMATS,
@@ -111,7 +113,11 @@ pub(in crate::trace) static FORMATS: LazyLock<Vec<&'static Format>> = LazyLock::
 });
 
 /// Headers that only carry on when a report of the same caller is open.
-pub(in crate::trace) static CONTINUATIONS: &[&str] = &[r"^Internal error: "];
+pub(in crate::trace) static CONTINUATIONS: &[&str] = &[
+    r"^Internal error: ",
+    r"^Oops: [A-Z][A-Za-z ]+, sig: ",
+    r"^Oops - ",
+];
 
 /// Lines that print a stack although nothing crashed.
 pub(in crate::trace) static NOISE: &[&str] = &[
@@ -136,6 +142,12 @@ static SIGNS: &[&str] = &[
     "Unable to handle",
     "Unhandled fault: ",
     "Internal error: ",
+    "Oops: ",
+    "Oops - ",
+    "Insufficient stack space",
+    " exception: 00",
+    " operation: 00",
+    "space switch event: ",
     "inconsistent lock state",
     "Busy inodes",
     "FAULT_INJECTION",
