@@ -16,9 +16,9 @@ use score::{FOLDER, Scores};
 
 /// Percentages reached so far; they may only rise.
 const FLOOR: Floor = Floor {
-    title: 72,
-    kind: 96,
-    corrupted: 88,
+    title: 97,
+    kind: 97,
+    corrupted: 95,
     silent: 100,
 };
 

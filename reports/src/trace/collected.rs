@@ -6,11 +6,16 @@ use std::ops::Range;
 use super::console::{Caller, Line};
 use super::formats::Format;
 use super::stack::Reader;
+use super::trail;
 
 /// Lines kept of one report.
 const MAX_LINES: usize = 1500;
 /// Bytes kept of one report.
 const MAX_BYTES: usize = 128 * 1024;
+/// Bytes of the log after its last line from which on a report has ended.
+const AWAY: u64 = 1 << 20;
+/// A report is printed in one go: after such a pause of its caller, in microseconds, it has ended.
+const PAUSE: u64 = 20_000_000;
 /// Callers whose backtraces one report may take in.
 const MAX_ADOPTED: usize = 8;
 
@@ -22,7 +27,10 @@ pub(super) struct Collected {
     pub(super) header: usize,
     pub(super) span: Range<u64>,
     pub(super) stacks: Reader,
-    pub(super) mixed: bool,
+    /// What another writer said meanwhile.
+    pub(super) mixed: Mixed,
+    /// Another stack may come in its midst.
+    pub(super) aside: bool,
     pub(super) panicked: bool,
     /// Its end was marked.
     pub(super) closed: bool,
@@ -31,7 +39,9 @@ pub(super) struct Collected {
     caller: Option<Caller>,
     adopted: Vec<Caller>,
     /// When its last line was printed.
-    pub(super) time: Option<u64>,
+    time: Option<u64>,
+    /// Where in the log that line ended.
+    seen: u64,
     bytes: usize,
 }
 
@@ -43,8 +53,23 @@ pub(super) enum What {
     Preamble,
     /// A stack without a crash.
     Noise,
+    /// A message that a stack without a crash may follow.
+    Aside,
     /// A second boot that nothing announced.
     Reboot,
+}
+
+/// Whose lines a report holds beside its own, because no caller tells them apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mixed {
+    /// Nobody's, as far as is known.
+    No,
+    /// It began within another stack, which may go on in it.
+    Born,
+    /// From this line on, those of a stack without a crash.
+    Noise(usize),
+    /// From this line on, another report's.
+    Report(usize),
 }
 
 impl Collected {
@@ -55,13 +80,15 @@ impl Collected {
             header: 0,
             span: line.span.clone(),
             stacks: Reader::default(),
-            mixed: false,
+            mixed: Mixed::No,
+            aside: false,
             panicked: false,
             closed: false,
             last: false,
             caller: line.caller,
             adopted: Vec::new(),
             time: line.time,
+            seen: line.span.end,
             bytes: 0,
         };
         collected.push(line);
@@ -71,8 +98,12 @@ impl Collected {
     /// Takes its next line; what is beyond the bounds is dropped.
     pub(super) fn push(&mut self, line: &Line<'_>) {
         self.time = line.time.or(self.time);
+        self.seen = line.span.end;
         self.bytes += line.text.len();
         if self.lines.len() < MAX_LINES && self.bytes <= MAX_BYTES {
+            if self.aside && self.stacks.in_crash_stack() && trail::begins(line.text) {
+                self.mix(Mixed::Report);
+            }
             self.stacks.line(line.text);
             self.lines.push(line.text.to_owned());
             self.span.end = line.span.end;
@@ -86,6 +117,22 @@ impl Collected {
         self.push(line);
     }
 
+    /// Another writer's words come next: what follows may be either's.
+    pub(super) fn mix(&mut self, with: fn(usize) -> Mixed) {
+        if self.mixed == Mixed::No {
+            self.mixed = with(self.lines.len());
+        }
+    }
+
+    /// The lines from the header on that are surely its own.
+    pub(super) fn own(&self) -> &[String] {
+        let end = match self.mixed {
+            Mixed::Noise(end) | Mixed::Report(end) => end.max(self.header + 1),
+            Mixed::No | Mixed::Born => self.lines.len(),
+        };
+        &self.lines[self.header..end]
+    }
+
     pub(super) fn is_report(&self) -> bool {
         matches!(self.what, What::Report(_))
     }
@@ -93,6 +140,24 @@ impl Collected {
     /// A line of this caller belongs to it.
     pub(super) fn is_of(&self, caller: Option<Caller>) -> bool {
         self.caller == caller || caller.is_some_and(|caller| self.adopted.contains(&caller))
+    }
+
+    /// It can have no more lines: there is no room for them, its caller has been silent for
+    /// long, or the log has gone far on without it.
+    pub(super) fn over(&self, next: &Line<'_>) -> bool {
+        let paused = match (self.time, next.time) {
+            (Some(then), Some(now)) => now > then.saturating_add(PAUSE),
+            _ => false,
+        };
+        self.lines.len() >= MAX_LINES
+            || self.bytes > MAX_BYTES
+            || paused && self.is_of(next.caller)
+            || next.span.start > self.seen.saturating_add(AWAY)
+    }
+
+    /// Something of it has been told: a frame at least.
+    pub(super) fn has_stack(&self) -> bool {
+        self.stacks.in_crash_stack() || self.stacks.complete()
     }
 
     /// Takes in what another caller prints on its behalf.

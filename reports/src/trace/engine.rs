@@ -6,10 +6,10 @@ use std::sync::LazyLock;
 use regex::{Regex, RegexSet};
 
 use super::Report;
-use super::collected::{Collected, What};
+use super::collected::{Collected, Mixed, What};
 use super::console::Line;
 use super::finish;
-use super::formats::{self, CONTINUATIONS, Ends, FORMATS, NOISE};
+use super::formats::{self, ASIDE, CONTINUATIONS, Ends, FORMATS, INNOCENT, NOISE};
 use super::pattern::{compile, lazy};
 use super::waiting::Waiting;
 
@@ -17,8 +17,6 @@ use super::waiting::Waiting;
 const MAX_OPEN: usize = 16;
 /// Lines that may lie between `cut here` and the line that says what happened.
 const MAX_PREAMBLE: usize = 24;
-/// A report is printed in one go: after such a pause in microseconds it has ended.
-const PAUSE: u64 = 20_000_000;
 
 lazy!(PANIC = "Kernel panic - not syncing: ");
 lazy!(
@@ -30,6 +28,7 @@ lazy!(RULER = r"^\s*={10,}$");
 lazy!(BOOT = r"^Linux version \d");
 lazy!(BACKTRACE = r"^NMI backtrace for cpu \d+");
 
+static ASIDES: LazyLock<Regex> = LazyLock::new(|| compile(&ASIDE.join("|")));
 static HEADERS: LazyLock<RegexSet> = LazyLock::new(|| {
     let patterns = FORMATS
         .iter()
@@ -38,6 +37,8 @@ static HEADERS: LazyLock<RegexSet> = LazyLock::new(|| {
     RegexSet::new(patterns).expect("the headers compile together")
 });
 static CONTINUES: LazyLock<Regex> = LazyLock::new(|| compile(&CONTINUATIONS.join("|")));
+static INNOCENTS: LazyLock<Regex> =
+    LazyLock::new(|| compile(&format!("(?i){}", INNOCENT.join("|"))));
 static NOISES: LazyLock<Regex> = LazyLock::new(|| compile(&NOISE.join("|")));
 
 /// Takes a log's lines one by one and gives its reports in the order in which they began.
@@ -61,7 +62,7 @@ impl Collector {
             self.end = line.span.end;
         }
         let at = line.span.end;
-        self.finish_paused(line);
+        self.finish_over(line);
         self.take(line);
         if !self.waiting.is_empty() {
             if self.waiting.crowded() {
@@ -88,7 +89,7 @@ impl Collector {
 
     fn take(&mut self, line: &Line<'_>) {
         if line.foreign {
-            return self.add(line);
+            return;
         }
         if BOOT.is_match(line.text) {
             return self.boot(line);
@@ -97,10 +98,16 @@ impl Collector {
             return;
         }
         if CUT_HERE.is_match(line.text) {
-            return self.begin(What::Preamble, line);
+            return match self.report_of(line) {
+                // It stumbled while it was being printed.
+                Some(at) if !self.open[at].has_stack() => self.add(line),
+                _ => self.begin(What::Preamble, line),
+            };
         }
+        let carries_on =
+            |line: &Line<'_>| self.report_of(line).is_some() && CONTINUES.is_match(line.text);
         match recognise(line.text) {
-            Some(_) if self.in_report(line) && CONTINUES.is_match(line.text) => self.add(line),
+            Some(_) if carries_on(line) => self.add(line),
             Some(what) => self.begin(what, line),
             None => self.add(line),
         }
@@ -124,32 +131,51 @@ impl Collector {
     fn panic(&mut self, line: &Line<'_>) -> bool {
         self.panicked = true;
         let any = self.reported || self.open.iter().any(Collected::is_report);
-        let follows = self.in_report(line) || any && CONSEQUENCE.is_match(line.text);
+        let follows = self.report_of(line).is_some() || any && CONSEQUENCE.is_match(line.text);
         for open in &mut self.open {
             open.panicked = true;
         }
         self.waiting.panicked();
-        if follows && let Some(at) = self.position(line) {
-            self.open[at].push(line);
+        if follows {
+            self.each_of(line, |open| open.push(line));
         }
         follows
     }
 
     fn begin(&mut self, what: What, line: &Line<'_>) {
         let mut mixed = false;
-        if let Some(at) = self.position(line) {
+        let mut nested = false;
+        while let Some(at) = self.position(line).filter(|_| !nested) {
             let open = &mut self.open[at];
-            if matches!(open.what, What::Preamble) && matches!(what, What::Report(_)) {
-                open.announce(what, line);
-                return;
+            if matches!((open.what, what), (What::Preamble, What::Report(_))) {
+                return open.announce(what, line);
             }
             // Without callers two writers cannot be told apart.
-            let midst = line.caller.is_none() && open.stacks.in_crash_stack();
-            mixed = midst && matches!(open.what, What::Noise);
-            open.mixed |= midst && open.is_report();
-            if matches!(what, What::Noise) && midst {
-                open.push(line);
-                return;
+            let anyone = line.caller.is_none();
+            let midst = open.stacks.in_crash_stack();
+            match (open.what, what) {
+                (What::Report(_), What::Noise) if anyone && !open.stacks.complete() => {
+                    open.mix(Mixed::Noise);
+                    return open.push(line);
+                }
+                (What::Report(_), What::Aside) if anyone && !open.stacks.complete() => {
+                    open.aside = true;
+                    return open.push(line);
+                }
+                (What::Noise | What::Aside, _) => mixed |= anyone && midst,
+                (What::Report(_), What::Report(_)) if !anyone && !open.has_stack() => {
+                    // A crash on the way to telling of a crash: the first has no stack of its own.
+                    self.each_of(line, |open| open.push(line));
+                    nested = true;
+                    continue;
+                }
+                (What::Report(format), _) => {
+                    mixed |= anyone && midst;
+                    if anyone && midst || format.ends == Ends::Ruler && !anyone {
+                        open.mix(Mixed::Report);
+                    }
+                }
+                _ => {}
             }
             self.finish(at);
         }
@@ -157,7 +183,9 @@ impl Collector {
             self.finish(0);
         }
         let mut collected = Collected::new(what, line);
-        collected.mixed = mixed;
+        if mixed {
+            collected.mixed = Mixed::Born;
+        }
         collected.panicked = self.panicked;
         self.open.push(collected);
     }
@@ -170,35 +198,40 @@ impl Collector {
         {
             open.adopt(caller);
         }
-        let Some(at) = self.position(line) else {
-            return;
-        };
-        let open = &mut self.open[at];
-        open.push(line);
-        let ends = match open.what {
-            What::Report(format) => format.ends,
-            What::Preamble if open.lines.len() > MAX_PREAMBLE => return self.finish(at),
-            _ => Ends::Open,
-        };
-        let ended = match ends {
-            Ends::EndTrace => END_TRACE.is_match(line.text),
-            Ends::Ruler => RULER.is_match(line.text) && open.lines.len() > open.header + 2,
-            Ends::Open => false,
-        };
-        if ended {
-            open.closed = true;
+        self.each_of(line, |open| {
+            open.push(line);
+            open.closed = match open.what {
+                What::Report(format) => match format.ends {
+                    Ends::EndTrace => END_TRACE.is_match(line.text),
+                    Ends::Ruler => RULER.is_match(line.text) && open.lines.len() > open.header + 2,
+                    Ends::Open => false,
+                },
+                What::Preamble => open.lines.len() > MAX_PREAMBLE,
+                What::Noise | What::Aside | What::Reboot => false,
+            };
+        });
+        while let Some(at) = self.open.iter().position(|open| open.closed) {
             self.finish(at);
         }
     }
 
-    fn in_report(&self, line: &Line<'_>) -> bool {
-        self.position(line)
-            .is_some_and(|at| self.open[at].is_report())
+    fn each_of(&mut self, line: &Line<'_>, with: impl Fn(&mut Collected)) {
+        let caller = line.caller;
+        self.open
+            .iter_mut()
+            .filter(|open| open.is_of(caller))
+            .for_each(with);
     }
 
     /// The open report that a line belongs to.
+    fn report_of(&self, line: &Line<'_>) -> Option<usize> {
+        self.position(line).filter(|&at| self.open[at].is_report())
+    }
+
+    /// What is open and takes a line, a report or not.
     fn position(&self, line: &Line<'_>) -> Option<usize> {
-        self.open.iter().position(|open| open.is_of(line.caller))
+        let caller = line.caller;
+        self.open.iter().rposition(|open| open.is_of(caller))
     }
 
     fn finish(&mut self, at: usize) {
@@ -209,13 +242,8 @@ impl Collector {
         }
     }
 
-    fn finish_paused(&mut self, line: &Line<'_>) {
-        let Some(now) = line.time else { return };
-        let paused = |open: &Collected| {
-            open.time
-                .is_some_and(|then| now > then.saturating_add(PAUSE))
-        };
-        while let Some(at) = self.open.iter().position(paused) {
+    fn finish_over(&mut self, line: &Line<'_>) {
+        while let Some(at) = self.open.iter().position(|open| open.over(line)) {
             self.finish(at);
         }
     }
@@ -234,6 +262,12 @@ fn recognise(text: &str) -> Option<What> {
     }
     if NOISES.is_match(text) {
         return Some(What::Noise);
+    }
+    if ASIDES.is_match(text) {
+        return Some(What::Aside);
+    }
+    if INNOCENTS.is_match(text) {
+        return None;
     }
     let first = HEADERS.matches(text).iter().next()?;
     FORMATS.get(first).copied().map(What::Report)

@@ -6,12 +6,12 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use super::collected::{Collected, What};
-use super::formats::{Blame, Ends, FORMATS, Format, Variant};
+use super::blame::Verdict;
+use super::collected::{Collected, Mixed, What};
+use super::formats::{Blame, FORMATS, Format, Stack, Variant};
 use super::pattern::compile;
-use super::report::{Corruption, Guilty, Role};
-use super::stack::Stacks;
-use super::{Kind, Report, blame, details, title};
+use super::report::{Corruption, Guilty};
+use super::{Kind, Report, blame, details, title, trail};
 
 /// Bytes of text kept of a report.
 const MAX_TEXT: usize = 96 * 1024;
@@ -34,7 +34,7 @@ type Names = BTreeMap<String, String>;
 /// Makes a report of collected lines.
 pub(super) fn report(mut collected: Collected) -> Report {
     let text = join(&collected.lines, MAX_TEXT);
-    let read = std::mem::take(&mut collected.stacks).finish();
+    let stacks = std::mem::take(&mut collected.stacks).finish();
     let mut report = Report {
         title: "unexpected kernel reboot".to_owned(),
         alt_titles: Vec::new(),
@@ -48,44 +48,49 @@ pub(super) fn report(mut collected: Collected) -> Report {
         text,
     };
     if let What::Report(format) = collected.what {
-        describe(&mut report, &collected, format, &read);
+        describe(&mut report, &collected, format);
     }
-    report.stacks = read.stacks;
+    report.stacks = stacks;
     report
 }
 
-fn describe(report: &mut Report, collected: &Collected, format: &'static Format, read: &Stacks) {
-    let from_header = join(&collected.lines[collected.header..], MAX_DETAIL);
+fn describe(report: &mut Report, collected: &Collected, format: &'static Format) {
+    let lines = collected.own();
+    let from_header = join(lines, MAX_DETAIL);
     let mut names = Names::new();
     let header = COMPILED.get(format.header);
-    if let Some(captures) = header.and_then(|re| re.captures(&collected.lines[collected.header])) {
+    if let Some(captures) = header.and_then(|re| re.captures(&lines[0])) {
         take(&mut names, header, &captures);
     }
-    let Some(variant) = choose(format, &from_header, &mut names) else {
-        return;
-    };
+    let variant = choose(format, &from_header, &mut names);
     // What the header says of the task precedes what later lines say.
     let header = |name: &str| names.get(name).cloned();
     let who = &mut report.details;
     who.task = header("task").or(who.task.take());
     who.pid = header("pid").and_then(|pid| pid.parse().ok()).or(who.pid);
     who.cpu = header("cpu").and_then(|cpu| cpu.parse().ok()).or(who.cpu);
+    let Some(variant) = variant else {
+        return unexplained(report, &lines[0]);
+    };
     report.kind = variant.kind;
 
-    let named = names.get("func").cloned();
-    let guilty = blame::guilty(variant, named.as_deref(), &from_header, read);
-    report.corrupted = corruption(collected, format, variant, read, guilty.is_some());
-    let functions = guilty
+    let verdict = match variant.blame {
+        Blame::Named => Verdict::named(names.get("func").cloned()),
+        _ => blame::guilty(variant, lines),
+    };
+    report.corrupted = corruption(collected, variant, &verdict);
+    let functions = verdict
+        .function
         .as_deref()
         .map_or_else(|| vec![CORRUPTED.to_owned()], title::names);
-    report.guilty = guilty.is_some().then(|| Guilty {
+    report.guilty = verdict.function.is_some().then(|| Guilty {
         function: functions[0].clone(),
         file: None,
     });
-    if let Some(named) = &named {
-        names.insert("named".to_owned(), title::function(named));
-    }
 
+    if let Some(named) = names.get("func").map(|named| title::function(named)) {
+        names.insert("named".to_owned(), named);
+    }
     let fill =
         |template: &str, function: &str| title::normalize(&expand(template, &names, function));
     report.title = fill(variant.title, &functions[0]);
@@ -99,6 +104,21 @@ fn describe(report: &mut Report, collected: &Collected, format: &'static Format,
     alt.sort();
     alt.dedup();
     report.alt_titles = alt;
+}
+
+/// Titles a report that lacks what its format must tell: its header is all that is left.
+fn unexplained(report: &mut Report, header: &str) {
+    let words = ["BUG: ", "WARNING: ", "INFO: "];
+    let start = words.iter().find_map(|word| header.find(word)).unwrap_or(0);
+    report.title = title::normalize(&header[start..]);
+    report.kind = if report.title.starts_with("WARNING") {
+        Kind::Warning
+    } else {
+        Kind::Unknown
+    };
+    report.corrupted = Some(Corruption::Missing(
+        "the lines that say what happened are missing",
+    ));
 }
 
 /// The first variant whose pattern the report holds.
@@ -132,35 +152,31 @@ fn expand(template: &str, names: &Names, function: &str) -> String {
     title
 }
 
-fn corruption(
-    collected: &Collected,
-    format: &'static Format,
-    variant: &Variant,
-    read: &Stacks,
-    guilty: bool,
-) -> Option<Corruption> {
-    let crash = read
-        .stacks
-        .iter()
-        .any(|stack| stack.role == Role::Crash && !stack.frames.is_empty());
-    let cut_short = collected.last
-        && !collected.closed
-        && !collected.panicked
-        && variant.blame != Blame::Nobody
-        && (!read.complete || format.ends == Ends::Ruler);
+fn corruption(collected: &Collected, variant: &Variant, verdict: &Verdict) -> Option<Corruption> {
+    let mixed = match collected.mixed {
+        Mixed::No => false,
+        Mixed::Born => verdict.framed || verdict.function.is_none(),
+        Mixed::Noise(_) => verdict.function.is_none(),
+        Mixed::Report(_) => true,
+    };
+    let stacks = trail::stacks(&collected.lines[collected.header..]);
+    let names = !matches!(variant.blame, Blame::Nobody);
+    let cut = (collected.last && !collected.closed && !collected.panicked)
+        .then_some(Corruption::CutShort);
     if !variant.corrupt.is_empty() {
         Some(Corruption::Missing(variant.corrupt))
-    } else if collected.mixed {
+    } else if mixed || verdict.injected {
         Some(Corruption::Mixed)
-    } else if cut_short {
-        Some(Corruption::CutShort)
-    } else if variant.blame == Blame::Nobody || guilty && (crash || variant.blame == Blame::Stalled)
-    {
-        None
-    } else if crash {
-        Some(Corruption::NobodyToBlame)
+    } else if variant.stack == Stack::Needed && stacks == trail::Stacks::None {
+        Some(cut.unwrap_or(Corruption::NoStack))
+    } else if names && verdict.function.is_none() {
+        Some(cut.unwrap_or(Corruption::NobodyToBlame))
+    } else if variant.stack == Stack::Needed && stacks == trail::Stacks::Empty {
+        Some(cut.unwrap_or(Corruption::Missing(
+            "a stack was to come, and its frames are missing",
+        )))
     } else {
-        Some(Corruption::NoStack)
+        None
     }
 }
 

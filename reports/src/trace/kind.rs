@@ -79,6 +79,8 @@ kinds! {
     MemorySafetyUbsan = "MEMORY_SAFETY_UBSAN",
     /// A NULL pointer dereference.
     NullPointerDereference = "NULL-POINTER-DEREFERENCE",
+    /// A fuzzer that runs on the machine failed.
+    FuzzerFailure = "SYZ_FAILURE",
     /// A reference count out of its range.
     RefcountWarning = "REFCOUNT_WARNING",
     /// Undefined behaviour.

@@ -11,7 +11,8 @@
 //!   report, `waiting` puts them in order;
 //! - `frame` reads one line of a stack, `stack` tells what each stack shows,
 //! - `details`, `access` and `registers` read what else its lines tell,
-//!   `blame` chooses the guilty one, `title` normalises.
+//! - `trail` leads to the suspects, `blame` chooses the guilty one past those that `skip`
+//!   knows, `title` normalises.
 
 mod access;
 mod blame;
@@ -28,8 +29,10 @@ mod pattern;
 mod registers;
 mod report;
 mod scan;
+mod skip;
 mod stack;
 mod title;
+mod trail;
 mod waiting;
 mod wrapping;
 

@@ -25,4 +25,4 @@ pub(super) fn compile(pattern: &str) -> Regex {
 }
 
 const FUNC: &str =
-    r"(?:\[<[0-9a-f]+>\] )?(?P<func>[A-Za-z_.$][A-Za-z0-9_.$]*)(?:\+0x[0-9a-f]+/0x[0-9a-f]+)?";
+    r"(?:\[<[0-9a-f]+>\] +)?(?P<func>[A-Za-z_.$][A-Za-z0-9_.$]*)(?:\+0x[0-9a-f]+/0x[0-9a-f]+)?";

@@ -12,10 +12,6 @@ const MAX_STACKS: usize = 40;
 /// Of these, stacks of context: lockdep prints dozens before it comes to the crash.
 const MAX_CONTEXT: usize = 24;
 
-// Entries of exceptions: what lies below them was interrupted.
-lazy!(
-    ENTRY = r"^(?:(?:smp_)?apic_timer_interrupt|asm_.*|invalid_op|page_fault|async_page_fault|general_protection|divide_error|double_fault|error_entry|common_exception.*|exc_page_fault_entry|.*_interrupt_entry_after.*|el1_(?:irq|sync|dbg|inv)|el1h_.*|__(?:irq|dabt|pabt|und|fiq)_svc|handle_exception|pgm_check_handler|(?:data|instruction)_access_common.*|(?:program_check|hardware_interrupt|decrementer)_common.*)$"
-);
 // Where the kernel was entered: below it there is nothing of the kernel.
 lazy!(
     BOTTOM = r"^(?:entry_(?:SYSCALL|INT80|SYSENTER|syscall).*|ret_from_(?:fork|kernel_|exception).*|ret_to_user.*|ret_fast_syscall|__ret_from_fork|(?:secondary_)?startup_(?:32|64).*|do_syscall_64|do_fast_syscall_32|el0t?_.*|vectors|start_secondary|(?:x86_64|i386)_start_kernel|start_here_common|__primary_switched|asm_exc_page_fault|asm_sysvec.*|asm_common.*|page_fault.*|rewind_stack_do_exit|kthread|kernel_thread|sysenter_.*|system_call.*|__do_syscall|do_trap_ecall_u|tracesys.*|int_ret.*)$"
@@ -133,21 +129,10 @@ const TRACES: &[&str] = &[
     "backtrace (crc ",
 ];
 
-/// The stacks of a report.
-pub(super) struct Stacks {
-    pub(super) stacks: Vec<Stack>,
-    /// For each crash stack that was interrupted by an exception: index of its first frame
-    /// outside of the exception's handling.
-    pub(super) boundaries: Vec<Option<usize>>,
-    /// True when the crash stack was printed down to where the kernel was entered.
-    pub(super) complete: bool,
-}
-
 /// Reads the stacks of a report line by line.
 #[derive(Default)]
 pub(super) struct Reader {
     stacks: Vec<Stack>,
-    boundaries: Vec<Option<usize>>,
     /// Role of the next trace.
     role: Option<Role>,
     /// A register's frame that waits for the trace below it.
@@ -169,6 +154,11 @@ impl Reader {
         self.stacks
             .iter()
             .any(|stack| stack.role == Role::Crash && also(stack))
+    }
+
+    /// The crash stack has been printed down to where the kernel was entered.
+    pub(super) fn complete(&self) -> bool {
+        self.complete
     }
 
     /// Takes the report's next line.
@@ -227,9 +217,6 @@ impl Reader {
         let Some(stack) = self.stacks.last_mut() else {
             return;
         };
-        if let Some(boundary) = self.boundaries.last_mut() {
-            boundary.get_or_insert(stack.frames.len());
-        }
         if stack.frames.len() < MAX_FRAMES && !stack.frames.last().is_some_and(|f| same(f, &frame))
         {
             stack.frames.push(frame);
@@ -245,7 +232,6 @@ impl Reader {
         if room {
             let frames: Vec<_> = self.register.take().into_iter().collect();
             self.stacks.push(Stack { role, frames });
-            self.boundaries.push(None);
         }
     }
 
@@ -276,12 +262,7 @@ impl Reader {
             [top] if same(top, &frame) => return,
             _ => {}
         }
-        let entry =
-            frame.reliable && ENTRY.is_match(&frame.symbol) && !stack.frames.iter().any(warns);
         stack.frames.push(frame);
-        if entry && let Some(boundary) = self.boundaries.last_mut() {
-            boundary.get_or_insert(stack.frames.len());
-        }
     }
 
     /// The stack being read is one whose end tells that the report is whole.
@@ -292,19 +273,14 @@ impl Reader {
     }
 
     /// The stacks read.
-    pub(super) fn finish(mut self) -> Stacks {
+    pub(super) fn finish(mut self) -> Vec<Stack> {
         // A register dump without a trace below it still tells where.
         if self.register.is_some() && !self.has_crash(|stack| !stack.frames.is_empty()) {
             self.role = None;
             self.begin();
         }
-        let read = self.stacks.into_iter().zip(self.boundaries);
-        let (stacks, boundaries) = read.filter(|(stack, _)| !stack.frames.is_empty()).unzip();
-        Stacks {
-            stacks,
-            boundaries,
-            complete: self.complete,
-        }
+        self.stacks.retain(|stack| !stack.frames.is_empty());
+        self.stacks
     }
 }
 
@@ -330,11 +306,6 @@ fn interrupted(line: &str) -> Option<&str> {
         .strip_prefix("--- interrupt: ")
         .or_else(|| line.strip_prefix("--- Exception: "))?;
     rest.split_once(" at ").map(|(_, at)| at)
-}
-
-/// A warning was printed by whom it interrupts: an entry below it has another cause.
-fn warns(frame: &Frame) -> bool {
-    frame.symbol.starts_with("warn_slowpath")
 }
 
 fn same(one: &Frame, other: &Frame) -> bool {

@@ -11,7 +11,8 @@ lazy!(
         r"\b(?:0x[0-9a-fA-F]{5,}|[0-9a-f]*(?:[0-9][a-f]|[a-f][0-9])[0-9a-f]{6,}|[0-9a-f]{12,})\b"
 );
 lazy!(OFFSET = r"\+0x[0-9a-fA-F]+(?:/0x[0-9a-fA-F]+)?");
-lazy!(NUMBER = r"\b(?:0x[0-9a-fA-F]+|[0-9]+)\b");
+// Also at a name's end, if it is longer than any name's own number.
+lazy!(NUMBER = r"\b(?:0x[0-9a-fA-F]+|[0-9]+)\b|[0-9]{6,}\b");
 lazy!(SUFFIX = r"\.(?:isra|part|constprop|cold|llvm|lto_priv)(?:\.[0-9A-F]+)*\b");
 lazy!(SPACE = r"\s+");
 
@@ -44,8 +45,16 @@ fn once(title: &str) -> String {
     short.trim().to_owned()
 }
 
-/// A function's name without compiler suffixes.
+/// A function's name without compiler suffixes; a Rust one as its source spells it.
 pub(super) fn function(symbol: &str) -> String {
+    if let Some(rust) = symbol
+        .starts_with("_R")
+        .then(|| rustc_demangle::try_demangle(symbol).ok())
+        .flatten()
+    {
+        // The alternate form leaves out the hashes, which each build has its own of.
+        return format!("{rust:#}").chars().take(MAX_TITLE).collect();
+    }
     // A name that is all suffix must not vanish.
     let stripped = SUFFIX.replace_all(symbol, "");
     if stripped.is_empty() {
@@ -60,7 +69,10 @@ pub(super) fn function(symbol: &str) -> String {
 /// A system call's entry has a name for each architecture and wrapper.
 pub(super) fn names(symbol: &str) -> Vec<String> {
     let name = function(symbol);
-    for architecture in ["__x64_", "__ia32_", "__arm64_"] {
+    // An architecture's entry keeps the name of the call; every other wrapper goes.
+    for architecture in [
+        "__x64_", "__ia32_", "__arm64_", "__riscv_", "__s390x_", "__s390_",
+    ] {
         if let Some(call) = name
             .strip_prefix(architecture)
             .filter(|rest| rest.starts_with("sys_") || rest.starts_with("compat_sys_"))
@@ -68,13 +80,25 @@ pub(super) fn names(symbol: &str) -> Vec<String> {
             return vec![call.to_owned(), name.clone()];
         }
     }
-    for wrapper in ["__se_sys_", "__do_sys_"] {
-        if let Some(call) = name.strip_prefix(wrapper) {
-            return vec![call.to_owned(), name.clone(), format!("sys_{call}")];
-        }
+    if let Some(entry) = name.strip_prefix("__se_") {
+        let call = entry.strip_prefix("sys_").unwrap_or(entry);
+        return vec![call.to_owned(), name.clone(), entry.to_owned()];
     }
-    for wrapper in ["compat_SyS_", "SyS_", "SYSC_", "C_SYSC_"] {
-        if let Some(call) = name.strip_prefix(wrapper) {
+    let wrappers = [
+        "____sys_",
+        "___sys_",
+        "__sys_",
+        "__do_sys_",
+        "ksys_",
+        "sys_",
+        "compat_SyS_",
+        "compat_SYSC_",
+        "C_SYSC_",
+        "SyS_",
+        "SYSC_",
+    ];
+    for wrapper in wrappers {
+        if let Some(call) = name.strip_prefix(wrapper).filter(|call| !call.is_empty()) {
             return vec![call.to_owned(), name.clone()];
         }
     }

@@ -1,119 +1,222 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Assertions of the kernel: BUG, WARN and their special cases.
 
-use super::{BAD_ACCESS, Blame, Ends, Format, variant};
+use super::{
+    BAD_ACCESS, Blame, Ends, Format, Frames, Path, Register, Stack, Trace, Variant, variant,
+};
 use crate::trace::Kind;
+
+// A warning that traps prints the program counter above its stack, or within it; one that does
+// not has a stack only.
+const WARNED: &[Path] = &[&[Register, Frames], &[Trace, Frames]];
+
+const fn warning(
+    when: &'static str,
+    title: &'static str,
+    skip: &'static [&'static str],
+) -> Variant {
+    Variant {
+        skip,
+        ..variant(when, title, &[], Kind::Warning, Blame::First(WARNED))
+    }
+}
 
 pub(super) static FORMATS: &[Format] = &[
     Format {
-        header: r"^kernel BUG at (?P<file>[^ :]+):\d+",
+        header: r"kernel BUG at (?P<file>[^ :]+):\d+",
         ends: Ends::EndTrace,
         variants: &[
             variant(
-                r"kernel BUG at lib/list_debug\.c",
+                r"kernel BUG at \S*lib/list_debug\.c",
                 "BUG: corrupted list in {func}",
                 BAD_ACCESS,
                 Kind::MemorySafetyBug,
-                Blame::Interrupted,
+                Blame::Trace,
             ),
-            variant(
-                r"kernel BUG at mm/usercopy\.c",
-                "BUG: bad usercopy in {func}",
-                &[],
-                Kind::Bug,
-                Blame::Interrupted,
-            ),
-            variant(
-                "",
-                "kernel BUG in {func}",
-                &[],
-                Kind::Bug,
-                Blame::Interrupted,
-            ),
+            Variant {
+                skip: &["usercopy", "__check"],
+                ..variant(
+                    r"kernel BUG at \S*mm/usercopy\.c",
+                    "BUG: bad usercopy in {func}",
+                    &[],
+                    Kind::Bug,
+                    Blame::Trace,
+                )
+            },
+            Variant {
+                // Half of the socket buffers' helpers assert what their caller must know.
+                skip: &["^skb_"],
+                ..variant(
+                    "",
+                    "kernel BUG in {func}",
+                    &[],
+                    Kind::Bug,
+                    Blame::Interrupted,
+                )
+            },
         ],
     },
     Format {
-        header: r"WARNING: (?:CPU: \d+ )?(?:PID: \d+ )?at (?P<file>[^ :]+):\d+(?: (?:at )?{FUNC})?|^WARNING: [^ :]+\.[ch]:\d+ at [^ ,]+, CPU#\d+: ",
+        header: r"WARNING: (?:(?:CPU: \d+ )?(?:PID: \d+ )?at )?(?P<file>[^ :]+\.(?:[chS]|rs)):\d+(?: (?:at )?{FUNC})?",
         ends: Ends::EndTrace,
         variants: &[
-            variant(
-                r"WARNING: (?:.* at )?lib/refcount\.c:",
-                "WARNING: refcount bug in {func}",
-                &[],
-                Kind::RefcountWarning,
-                Blame::Interrupted,
-            ),
-            variant(
-                r"WARNING: (?:.* at )?lib/debugobjects\.c:",
+            // Debug objects: whoever frees or starts an object that is in use, past all the
+            // life that timers, work and reference counts bring with them.
+            warning(
+                r"WARNING: (?:.* at )?\S*lib/debugobjects\.c:",
                 "WARNING: ODEBUG bug in {func}",
-                &[],
-                Kind::Warning,
-                Blame::Interrupted,
+                &[
+                    "debug_", "rcu", "hrtimer_", "timer_", "work_", "percpu_", "vunmap", "vfree",
+                    "__free_", "kobject_",
+                ],
             ),
-            variant(
-                r"WARNING: (?:.* at )?lib/kobject\.c:",
+            warning(
+                r"WARNING: (?:.* at )?\S*mm/usercopy\.c:",
+                "WARNING: bad usercopy in {func}",
+                &["usercopy", "__check"],
+            ),
+            warning(
+                r"WARNING: (?:.* at )?\S*lib/kobject\.c:",
                 "WARNING: kobject bug in {func}",
-                &[],
-                Kind::Warning,
-                Blame::Interrupted,
+                &["kobject_"],
             ),
-            variant(
-                r"WARNING: (?:.* at )?kernel/locking/lockdep\.c:",
-                "WARNING: locking bug in {func}",
-                &[],
-                Kind::Lockdep,
-                Blame::Interrupted,
+            warning(
+                r"WARNING: (?:.* at )?\S*fs/proc/generic\.c:.* proc_register",
+                "WARNING: proc registration bug in {func}",
+                &["proc_"],
             ),
-            variant(
-                r"WARNING: (?:.* at )?lib/list_debug\.c:",
-                "BUG: corrupted list in {func}",
-                BAD_ACCESS,
-                Kind::MemorySafetyBug,
-                Blame::Interrupted,
-            ),
-            variant(
-                r"at mm/(?:slab_common|slub|slab|page_alloc|util)\.c:\d+ (?:k.?malloc|kvmalloc|__kmalloc|___kmalloc)",
+            Variant {
+                kind: Kind::RefcountWarning,
+                ..warning(
+                    r"WARNING: (?:.* at )?\S*lib/refcount\.c:",
+                    "WARNING: refcount bug in {func}",
+                    &["refcount", "kobject_"],
+                )
+            },
+            Variant {
+                kind: Kind::Lockdep,
+                ..warning(
+                    r"WARNING: (?:.* at )?\S*kernel/locking/lockdep\.c:",
+                    "WARNING: locking bug in {func}",
+                    &["lock_sock", "release_sock"],
+                )
+            },
+            Variant {
+                alt: BAD_ACCESS,
+                kind: Kind::MemorySafetyBug,
+                ..warning(
+                    r"WARNING: (?:.* at )?\S*lib/list_debug\.c:",
+                    "BUG: corrupted list in {func}",
+                    &[],
+                )
+            },
+            warning(
+                r"WARNING: .*\bmm/[a-z_/]+\.c.* (?:k?.?malloc|krealloc)",
                 "WARNING: kmalloc bug in {func}",
-                &[],
-                Kind::Warning,
-                Blame::Interrupted,
+                &["kmalloc", "krealloc", "slab", "kmem"],
             ),
-            variant(
-                r"at mm/vmalloc\.c:\d+ __vmalloc_node_range",
+            warning(
+                r"WARNING: .*\bmm/vmalloc\.c.*__vmalloc_node",
                 "WARNING: zero-size vmalloc in {func}",
                 &[],
-                Kind::Warning,
-                Blame::Interrupted,
+            ),
+            warning(
+                r"WARNING: .* usb_submit_urb",
+                "WARNING in {func}/usb_submit_urb",
+                &["usb_(?:submit_urb|start_wait_urb|bulk_msg|interrupt_msg|control_msg)"],
             ),
             // The lock's owner is to blame, not the lock's own check.
+            Variant {
+                alt: &["WARNING in {named}"],
+                ..warning(
+                    r"WARNING: .*\bkernel/locking/(?:rwsem|mutex)\.c:\d+",
+                    "WARNING in {func}",
+                    &[],
+                )
+            },
+            warning("", "WARNING in {func}", &[]),
+        ],
+    },
+    // Rust's panic comes before the trap that it ends in.
+    Format {
+        header: r"rust_kernel: panicked at (?:'(?P<what>.*)', )?(?P<file>[^ :]+):\d+:\d+",
+        ends: Ends::EndTrace,
+        variants: &[
             variant(
-                r"at kernel/locking/(?:rwsem|mutex)\.c:\d+ {FUNC}",
-                "WARNING in {func}",
-                &["WARNING in {named}"],
-                Kind::Warning,
+                r"panicked at '",
+                "{what} in {func}",
+                &[],
+                Kind::Unknown,
                 Blame::Interrupted,
             ),
-            variant("", "WARNING in {func}", &[], Kind::Warning, Blame::Header),
+            variant(
+                r"panicked at .*\n(?P<what>.+)",
+                "{what} in {func}",
+                &[],
+                Kind::Unknown,
+                Blame::Interrupted,
+            ),
         ],
     },
     Format {
-        header: r"^WARNING: kernel stack (?P<what>regs|frame pointer) (?:at \S+ )?in \S+ has bad (?P<register>'bp' )?value",
+        header: r"WARNING: kernel stack (?P<what>regs|frame pointer) (?:at +\S+ )?in +\S+ has bad (?P<register>'[a-z0-9]+' )?value",
         ends: Ends::Open,
         variants: &[
             variant(
-                "has bad 'bp' value",
-                "WARNING: kernel stack {what} has bad 'bp' value",
+                "regs at +[0-9a-f]+ in .*has bad '(?P<register>[a-z0-9]+)' value",
+                "WARNING: kernel stack regs has bad '{register}' value",
+                &[],
+                Kind::Unknown,
+                Blame::Nobody,
+            ),
+            variant(
+                "frame pointer at +[0-9a-f]+ in",
+                "WARNING: kernel stack frame pointer has bad value",
                 &[],
                 Kind::Unknown,
                 Blame::Nobody,
             ),
             variant(
                 "",
-                "WARNING: kernel stack {what} has bad value",
+                "WARNING: kernel stack regs has bad value",
                 &[],
                 Kind::Unknown,
                 Blame::Nobody,
             ),
         ],
+    },
+];
+
+/// What the kernel warns of in words of its own.
+pub(super) static OTHERS: &[Format] = &[
+    Format {
+        header: r"^Kernel BUG (?P<what>.*)",
+        ends: Ends::EndTrace,
+        variants: &[Variant {
+            stack: Stack::Needed,
+            ..variant("", "kernel BUG {what}", &[], Kind::Bug, Blame::Nobody)
+        }],
+    },
+    Format {
+        header: r"^(?:WARNING: )(?P<what>\S.*)",
+        ends: Ends::EndTrace,
+        variants: &[variant(
+            "",
+            "WARNING: {what}",
+            &[],
+            Kind::Warning,
+            Blame::Nobody,
+        )],
+    },
+    Format {
+        header: r"^(?:BUG: )(?P<what>\S.*)",
+        ends: Ends::EndTrace,
+        variants: &[variant(
+            "",
+            "BUG: {what}",
+            &[],
+            Kind::Unknown,
+            Blame::Nobody,
+        )],
     },
 ];

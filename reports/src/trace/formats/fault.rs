@@ -1,97 +1,131 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Faults of the processor that the kernel could not handle.
 
-use super::{BAD_ACCESS, Blame, Ends, Format, OVERFLOW, variant};
+use super::{
+    BAD_ACCESS, Blame, Ends, Format, Frames, OVERFLOW, Path, Register, Trace, Variant, variant,
+};
 use crate::trace::Kind;
 
-pub(super) static FORMATS: &[Format] = &[
-    // Page faults and NULL pointers, in the words of x86 before and after 5.1, and of arm.
+// The stack of one that has no room left for a stack is another CPU's, or nobody's.
+const REGISTER: Blame = Blame::First(&[&[Register]]);
+pub(super) const DEEP: &[Path] = &[&[Register, Trace, Frames]];
+
+const fn fault(header: &'static str, variants: &'static [Variant]) -> Format {
     Format {
-        header: r"BUG: (?:unable to handle (?:kernel )?|kernel )NULL pointer dereference|^Unable to handle kernel NULL pointer dereference",
+        header,
         ends: Ends::EndTrace,
-        variants: &[variant(
+        variants,
+    }
+}
+
+const fn trap(title: &'static str, alt: &'static [&'static str]) -> Variant {
+    variant("", title, alt, Kind::Dos, Blame::Interrupted)
+}
+
+pub(super) static FORMATS: &[Format] = &[
+    // Page faults and NULL pointers, in the words of x86 before and after 5.1, of powerpc and of
+    // arm.
+    fault(
+        r"BUG: (?:unable to handle (?:kernel )?|[Kk]ernel )NULL pointer dereference|Unable to handle kernel NULL pointer dereference",
+        &[variant(
             "",
             "BUG: unable to handle kernel NULL pointer dereference in {func}",
             BAD_ACCESS,
             Kind::NullPointerDereference,
             Blame::Interrupted,
         )],
-    },
-    Format {
-        header: r"BUG: unable to handle (?:kernel paging request|page fault)|^Unable to handle kernel (?:paging request|access to user memory|read|write)",
-        ends: Ends::EndTrace,
-        variants: &[variant(
+    ),
+    fault(
+        r"BUG: (?:unable to handle (?:kernel paging request|page fault)|Unable to handle kernel (?:data|instruction))|Unable to handle kernel (?:paging request|read|write|execut|unknown|instruction|pointer)",
+        &[variant(
             "",
             "BUG: unable to handle kernel paging request in {func}",
             BAD_ACCESS,
             Kind::MemorySafetyBug,
             Blame::Interrupted,
         )],
-    },
-    Format {
-        header: r"BUG: (?:[A-Z]+ )?stack guard page was hit",
-        ends: Ends::EndTrace,
-        variants: &[variant(
+    ),
+    fault(
+        r"Unable to handle kernel access to user memory",
+        &[variant(
+            "",
+            "BUG: unable to handle kernel access to user memory in {func}",
+            BAD_ACCESS,
+            Kind::MemorySafetyBug,
+            Blame::Interrupted,
+        )],
+    ),
+    fault(
+        r"BUG: [Uu]nable to handle kernel\s*$",
+        &[Variant {
+            corrupt: "the line that says what could not be handled is cut",
+            ..variant(
+                "",
+                "BUG: unable to handle kernel",
+                &[],
+                Kind::Unknown,
+                Blame::Nobody,
+            )
+        }],
+    ),
+    fault(
+        r"BUG: (?:[A-Z0-9#]+ )?stack guard page was hit",
+        &[variant(
             "",
             "BUG: stack guard page was hit in {func}",
             OVERFLOW,
             Kind::Unknown,
-            Blame::Stalled,
+            Blame::Handler(DEEP),
         )],
-    },
-    Format {
-        header: r"^(?:traps: )?PANIC: double fault",
-        ends: Ends::EndTrace,
-        variants: &[variant(
+    ),
+    fault(
+        r"PANIC: double fault",
+        &[variant(
             "",
             "PANIC: double fault in {func}",
             &[],
             Kind::Dos,
-            Blame::Interrupted,
+            REGISTER,
         )],
-    },
-    Format {
-        header: r"general protection fault(?:,|:)",
-        ends: Ends::EndTrace,
-        variants: &[variant(
-            "",
-            "general protection fault in {func}",
-            BAD_ACCESS,
-            Kind::Dos,
-            Blame::Interrupted,
-        )],
-    },
-    Format {
-        header: r"divide[ _]error: ",
-        ends: Ends::EndTrace,
-        variants: &[variant(
+    ),
+    fault(
+        r"general protection fault[,:]|general protection fault .*: ?[0-9a-f]{4} \[#",
+        &[trap("general protection fault in {func}", BAD_ACCESS)],
+    ),
+    fault(
+        r"stack segment: ",
+        &[trap("stack segment fault in {func}", &[])],
+    ),
+    fault(
+        r"divide[ _]error: ",
+        &[variant(
             "",
             "divide error in {func}",
             &[],
             Kind::Dos,
-            Blame::Interrupted,
+            REGISTER,
         )],
-    },
-    Format {
-        header: r"^Internal error: ",
-        ends: Ends::EndTrace,
-        variants: &[variant(
+    ),
+    fault(
+        r"invalid opcode: ",
+        &[variant(
             "",
-            "Internal error in {func}",
-            BAD_ACCESS,
+            "invalid opcode in {func}",
+            &[],
             Kind::Dos,
-            Blame::Interrupted,
+            REGISTER,
         )],
-    },
-    Format {
-        header: r"^Unhandled fault: ",
-        ends: Ends::EndTrace,
-        variants: &[variant(
-            "",
-            "Unhandled fault in {func}",
-            BAD_ACCESS,
-            Kind::Dos,
-            Blame::Interrupted,
-        )],
-    },
+    ),
+    fault(
+        r"^Internal error: ",
+        &[trap("Internal error in {func}", BAD_ACCESS)],
+    ),
+    fault(
+        r"^Alignment trap: ",
+        &[trap("Alignment trap in {func}", &[])],
+    ),
+    fault(
+        r"^Unhandled fault: ",
+        &[trap("Unhandled fault in {func}", BAD_ACCESS)],
+    ),
 ];

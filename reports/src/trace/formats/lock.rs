@@ -1,55 +1,104 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Locking, RCU and context rules, as the kernel checks them.
 
-use super::{Blame, Ends, Format, Variant, variant};
+use super::{Blame, Ends, Format, Frames, Line, Stack, Trace, Variant, variant};
 use crate::trace::Kind;
 
-const LOCKING: &[&str] = &[
-    "__might_.*",
-    "lock.*",
-    ".*_lock.*",
-    "mutex_.*",
-    "down_.*",
-    "__down.*",
-];
+const AT: &str = r"\bat: {FUNC}";
+
+const fn rule(header: &'static str, variants: &'static [Variant]) -> Format {
+    Format {
+        header,
+        ends: Ends::Open,
+        variants,
+    }
+}
+
+const fn deadlock(when: &'static str, blame: Blame) -> Variant {
+    variant(
+        when,
+        "possible deadlock in {func}",
+        &[],
+        Kind::Lockdep,
+        blame,
+    )
+}
 
 pub(super) static FORMATS: &[Format] = &[
-    Format {
-        header: r"^(?:WARNING|INFO): possible (?:circular locking dependency|recursive locking|irq lock inversion)|^WARNING: (?:HARDIRQ|SOFTIRQ)\S* -> (?:HARDIRQ|SOFTIRQ)\S* |\[ INFO: possible (?:circular|recursive|irq)",
-        ends: Ends::Open,
-        variants: &[Variant {
-            skip: LOCKING,
-            ..variant(
-                "",
-                "possible deadlock in {func}",
-                &[],
-                Kind::Lockdep,
-                Blame::Locks,
+    // Who takes the lock that closes the circle; if that is a helper, who holds the other.
+    rule(
+        r"WARNING: possible circular locking dependency detected",
+        &[Variant {
+            // The work itself stands for a lock there.
+            skip: &["process_one_work"],
+            ..deadlock(
+                r"is trying to acquire lock",
+                Blame::First(&[&[Line(AT), Line(AT), Frames]]),
             )
         }],
-    },
-    Format {
-        header: r"^(?:WARNING|\[ INFO): inconsistent lock state|^inconsistent lock state",
-        ends: Ends::Open,
-        variants: &[Variant {
-            skip: LOCKING,
-            ..variant(
-                "",
-                "inconsistent lock state in {func}",
-                &[],
-                Kind::Lockdep,
-                Blame::Trace,
-            )
-        }],
-    },
-    Format {
-        header: r"^(?P<level>WARNING|INFO|\[ INFO): suspicious RCU usage",
-        ends: Ends::Open,
-        variants: &[
+    ),
+    rule(
+        r"INFO: possible circular locking dependency detected",
+        &[deadlock(
+            r"(?s)is trying to acquire lock.*?\bat: {FUNC}",
+            Blame::Named,
+        )],
+    ),
+    rule(
+        r"(?:WARNING|INFO): possible recursive locking detected",
+        &[deadlock(
+            r"(?s)is trying to acquire lock.*?\bat: {FUNC}",
+            Blame::Named,
+        )],
+    ),
+    rule(
+        r"(?:WARNING|INFO): possible irq lock inversion dependency detected",
+        &[deadlock(
+            r"(?s)just changed the state of lock.*?\bat: {FUNC}",
+            Blame::Named,
+        )],
+    ),
+    rule(
+        r"WARNING: [A-Za-z-]+-safe -> [A-Za-z-]+-unsafe lock order detected",
+        &[deadlock(
+            "",
+            Blame::First(&[&[Line(r"which became .* at:"), Frames]]),
+        )],
+    ),
+    rule(
+        r"INFO: [A-Za-z-]+-safe -> [A-Za-z-]+-unsafe lock order detected",
+        &[deadlock(
+            r"(?s)is trying to acquire.*?\bat: {FUNC}",
+            Blame::Named,
+        )],
+    ),
+    rule(
+        r"INFO: inconsistent lock state",
+        &[variant(
+            r"(?s) takes.*?\bat: {FUNC}",
+            "inconsistent lock state in {func}",
+            &[],
+            Kind::Lockdep,
+            Blame::Named,
+        )],
+    ),
+    rule(
+        r"WARNING: inconsistent lock state",
+        &[variant(
+            r"(?s) takes.*?\bat: {FUNC}",
+            "inconsistent lock state in {func}",
+            &[],
+            Kind::Lockdep,
+            Blame::Trace,
+        )],
+    ),
+    rule(
+        r"(?P<level>WARNING|INFO): suspicious RCU usage",
+        &[
             Variant {
-                skip: &["lockdep_.*"],
+                skip: &["rcu", "kmem", "slab"],
                 ..variant(
-                    r"\[ INFO: suspicious",
+                    r"INFO: suspicious RCU usage(?:.*\n)+?.*[a-z0-9_/-]+\.[chS]:\d+",
                     "INFO: suspicious RCU usage in {func}",
                     &[],
                     Kind::Unknown,
@@ -57,148 +106,171 @@ pub(super) static FORMATS: &[Format] = &[
                 )
             },
             Variant {
-                skip: &["lockdep_.*"],
+                skip: &["rcu", "kmem", "slab"],
                 ..variant(
-                    r"suspicious RCU usage(?:\n[^\n]*){0,6}?\n[^\n]*(?:suspicious|RCU used illegally|rcu_|Illegal)",
+                    r"WARNING: suspicious RCU usage(?:.*\n)+?.*[a-z0-9_/-]+\.[chS]:\d+",
                     "WARNING: suspicious RCU usage in {func}",
                     &[],
                     Kind::Lockdep,
                     Blame::Trace,
                 )
             },
+        ],
+    ),
+    rule(
+        r"(?P<level>WARNING|BUG): (?:\S+/\d+ )?still has locks held!",
+        &[variant(
+            r"still has locks held!(?:.*\n)+?.*(?:\bat: |\[<[0-9a-f]+>\] +){FUNC}",
+            "{level}: still has locks held in {func}",
+            &[],
+            Kind::Lockdep,
+            Blame::Named,
+        )],
+    ),
+    rule(
+        r"WARNING: Nested lock was not taken",
+        &[variant(
+            "",
+            "WARNING: nested lock was not taken in {func}",
+            &[],
+            Kind::Lockdep,
+            Blame::Trace,
+        )],
+    ),
+    rule(
+        r"(?P<level>WARNING|BUG): lock held when returning to user space",
+        &[
             Variant {
-                corrupt: "the report does not say what was used",
+                stack: Stack::Optional,
                 ..variant(
-                    "",
-                    "WARNING: suspicious RCU usage",
+                    r"(?s)BUG: lock held when.*leaving the kernel with locks still held.*?\bat: {FUNC}",
+                    "BUG: lock held when returning to user space in {func}",
                     &[],
-                    Kind::Warning,
-                    Blame::Nobody,
+                    Kind::Unknown,
+                    Blame::Named,
+                )
+            },
+            Variant {
+                stack: Stack::Optional,
+                ..variant(
+                    r"(?s)leaving the kernel with locks still held.*?\bat: {FUNC}",
+                    "WARNING: lock held when returning to user space in {func}",
+                    &[],
+                    Kind::Lockdep,
+                    Blame::Named,
                 )
             },
         ],
-    },
-    Format {
-        header: r"(?P<level>WARNING|BUG): (?:\S+/\d+ )?(?P<what>bad unlock balance|held lock freed|still has locks held|lock held when returning to user space|locking bug|Nested lock was not taken)(?: detected)?!?",
-        ends: Ends::Open,
-        variants: &[
-            variant(
-                "lock held when returning",
-                "{level}: {what} in {func}",
-                &[],
-                Kind::Unknown,
-                Blame::Locks,
-            ),
-            variant(
-                "still has locks held",
-                "{level}: {what} in {func}",
-                &[],
-                Kind::Lockdep,
-                Blame::Locks,
-            ),
-            variant(
+    ),
+    rule(
+        r"(?P<level>WARNING|BUG): bad unlock balance detected!",
+        &[variant(
+            "",
+            "{level}: bad unlock balance in {func}",
+            &[],
+            Kind::Lockdep,
+            Blame::First(&[
+                &[Line(r"\[<[0-9a-f]+>\] +{FUNC}"), Trace, Frames],
+                &[Trace, Frames],
+            ]),
+        )],
+    ),
+    rule(
+        r"(?P<level>WARNING|BUG): held lock freed!",
+        &[variant(
+            r"held lock freed!(?:.*\n)+?.*(?:\bat: |\[<[0-9a-f]+>\] +){FUNC}",
+            "{level}: held lock freed in {func}",
+            &[],
+            Kind::Lockdep,
+            Blame::Named,
+        )],
+    ),
+    rule(
+        r"BUG: Invalid wait context",
+        &[Variant {
+            skip: &["lock_sock", "release_sock"],
+            ..variant(
                 "",
-                "{level}: {what} in {func}",
+                "WARNING: locking bug in {func}",
                 &[],
                 Kind::Lockdep,
                 Blame::Trace,
-            ),
-        ],
-    },
-    Format {
-        header: r"BUG: Invalid wait context",
-        ends: Ends::Open,
-        variants: &[variant(
-            "",
-            "WARNING: locking bug in {func}",
-            &[],
-            Kind::Lockdep,
-            Blame::Trace,
-        )],
-    },
-    Format {
-        header: r"INFO: trying to register non-static key",
-        ends: Ends::Open,
-        variants: &[variant(
-            "",
-            "INFO: trying to register non-static key in {func}",
-            &[],
-            Kind::Unknown,
-            Blame::Trace,
-        )],
-    },
-    Format {
-        header: r"BUG: spinlock (?P<what>bad magic|recursion|lockup suspected|already unlocked|wrong CPU|wrong owner)",
-        ends: Ends::Open,
-        variants: &[variant(
-            "",
-            "BUG: spinlock {what} in {func}",
-            &[],
-            Kind::Lockdep,
-            Blame::Trace,
-        )],
-    },
-    Format {
-        header: r"BUG: sleeping function called from invalid context",
-        ends: Ends::Open,
-        variants: &[variant(
+            )
+        }],
+    ),
+    rule(
+        r"INFO: trying to register non-static key",
+        &[Variant {
+            skip: &["stack", "lock", "IRQ"],
+            ..variant(
+                "",
+                "INFO: trying to register non-static key in {func}",
+                &[],
+                Kind::Unknown,
+                Blame::Trace,
+            )
+        }],
+    ),
+    rule(
+        r"BUG: (?P<lock>spinlock|rwlock) (?P<what>bad magic|cpu recursion|recursion|lockup suspected|already unlocked|wrong CPU|wrong owner|trylock failure on UP)",
+        &[Variant {
+            skip: &["spin_", "_lock", "_unlock"],
+            ..variant(
+                "",
+                "BUG: {lock} {what} in {func}",
+                &[],
+                Kind::Lockdep,
+                Blame::Trace,
+            )
+        }],
+    ),
+    rule(
+        r"BUG: sleeping function called from invalid context",
+        &[variant(
             "",
             "BUG: sleeping function called from invalid context in {func}",
             &[],
             Kind::AtomicSleep,
             Blame::Trace,
         )],
-    },
-    Format {
-        header: r"BUG: scheduling while atomic",
-        ends: Ends::Open,
-        variants: &[variant(
-            "",
-            "BUG: scheduling while atomic in {func}",
-            &[],
-            Kind::AtomicSleep,
-            Blame::Trace,
-        )],
-    },
-    Format {
-        header: r"BUG: using (?P<what>[a-z_]+\(\)) in preemptible",
-        ends: Ends::Open,
-        variants: &[variant(
-            "",
-            "BUG: using {what} in preemptible code in {func}",
-            &[],
-            Kind::Lockdep,
-            Blame::Trace,
-        )],
-    },
-    Format {
-        header: r"BUG: workqueue leaked lock or atomic",
-        ends: Ends::Open,
-        variants: &[Variant {
-            skip: &[
-                "process_one_work",
-                "worker_thread",
-                "kthread",
-                "ret_from_fork.*",
-            ],
+    ),
+    rule(
+        r"BUG: scheduling while atomic",
+        &[Variant {
+            skip: &["schedule"],
+            ..variant(
+                "",
+                "BUG: scheduling while atomic in {func}",
+                &[],
+                Kind::AtomicSleep,
+                Blame::Trace,
+            )
+        }],
+    ),
+    rule(
+        r"BUG: using (?P<what>[a-z_]+\(\)) in preemptible",
+        &[Variant {
+            skip: &["preempt", "debug_", "processor_id", "this_cpu"],
+            ..variant(
+                "",
+                "BUG: using {what} in preemptible code in {func}",
+                &[],
+                Kind::Lockdep,
+                Blame::Trace,
+            )
+        }],
+    ),
+    rule(
+        r"BUG: workqueue leaked (?:lock or atomic|atomic, lock or RCU)",
+        &[Variant {
+            stack: Stack::Optional,
             ..variant(
                 r"last function: {FUNC}",
                 "BUG: workqueue leaked lock or atomic in {func}",
                 &[],
                 Kind::Unknown,
-                Blame::Header,
+                Blame::Named,
             )
         }],
-    },
-    Format {
-        header: r"BUG: MAX_STACK_TRACE_ENTRIES too low!",
-        ends: Ends::Open,
-        variants: &[variant(
-            "",
-            "BUG: MAX_STACK_TRACE_ENTRIES too low!",
-            &[],
-            Kind::Unknown,
-            Blame::Nobody,
-        )],
-    },
+    ),
 ];

@@ -14,6 +14,7 @@ mod lock;
 mod memory;
 mod panic;
 mod sanitizer;
+mod tool;
 
 use std::sync::LazyLock;
 
@@ -51,28 +52,60 @@ pub(in crate::trace) struct Variant {
     pub(in crate::trace) alt: &'static [&'static str],
     pub(in crate::trace) kind: Kind,
     pub(in crate::trace) blame: Blame,
-    /// Patterns of functions that report this crash and are never to blame for it.
+    /// Patterns of functions that report this crash and are never to blame for it, beside
+    /// those that no report is about.
     pub(in crate::trace) skip: &'static [&'static str],
+    /// Whether such a report has a stack.
+    pub(in crate::trace) stack: Stack,
     /// Why a report of this look cannot be whole; empty when it can.
     pub(in crate::trace) corrupt: &'static str,
 }
 
-/// Where the guilty function is looked for.
+/// Whether a report has a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::trace) enum Stack {
+    /// Without one it is not whole.
+    Needed,
+    /// It may.
+    Optional,
+}
+
+/// Where the guilty function is looked for.
+#[derive(Clone, Copy)]
 pub(in crate::trace) enum Blame {
     /// The title names none.
     Nobody,
-    /// The header names it, and a stack must follow.
-    Header,
-    /// The first frame of the crash stack that does not merely report.
+    /// The header, or what `when` matched, names it.
+    Named,
+    /// In the first stack.
     Trace,
-    /// The first place that a line of the report says a lock is taken at, or as `Trace`.
-    Locks,
-    /// As `Trace`, past the handling of the exception that interrupted the culprit.
+    /// At the program counter, then in the stack below it.
     Interrupted,
-    /// The handler that ran for too long: the first frame that a generic dispatcher called.
-    Stalled,
+    /// The first function that a path meets.
+    First(&'static [Path]),
+    /// What a dispatcher called, on the first path that meets one: something that takes too
+    /// long is met anywhere within its loop, and the handler is the same every time.
+    Handler(&'static [Path]),
+    /// Who waits, not how.
+    Waiter(&'static [Path]),
 }
+
+/// A way through the lines of a report; the functions that it meets are suspects, in order.
+pub(in crate::trace) type Path = &'static [Step];
+
+/// A step of a path.
+#[derive(Clone, Copy)]
+pub(in crate::trace) enum Step {
+    /// To the next program counter, and its function.
+    Register,
+    /// To where the next stack begins.
+    Trace,
+    /// To the next line that holds this, and its `{FUNC}` if it has one.
+    Line(&'static str),
+    /// Along the frames, up to where another stack begins.
+    Frames,
+}
+use Step::{Frames, Line, Register, Trace};
 
 const fn variant(
     when: &'static str,
@@ -88,7 +121,23 @@ const fn variant(
         kind,
         blame,
         skip: &[],
+        stack: match blame {
+            Blame::Nobody => Stack::Optional,
+            _ => Stack::Needed,
+        },
         corrupt: "",
+    }
+}
+
+impl Blame {
+    /// The paths to try, in order.
+    pub(in crate::trace) fn paths(self) -> &'static [Path] {
+        match self {
+            Self::Nobody | Self::Named => &[],
+            Self::Trace => &[&[Trace, Frames]],
+            Self::Interrupted => &[&[Register, Trace, Frames]],
+            Self::First(paths) | Self::Handler(paths) | Self::Waiter(paths) => paths,
+        }
     }
 }
 
@@ -106,6 +155,8 @@ pub(in crate::trace) static FORMATS: LazyLock<Vec<&'static Format>> = LazyLock::
         hang::FORMATS,
         memory::FORMATS,
         panic::FORMATS,
+        tool::FORMATS,
+        assertion::OTHERS,
     ]
     .into_iter()
     .flatten()
@@ -117,20 +168,51 @@ pub(in crate::trace) static CONTINUATIONS: &[&str] = &[
     r"^Internal error: ",
     r"^Oops: [A-Z][A-Za-z ]+, sig: ",
     r"^Oops - ",
+    r"^(?:Oops: )?invalid opcode: ",
+    r"^kernel BUG at rust/",
+    r"PANIC: double fault",
+    r"^unregister_netdevice: waiting for",
 ];
 
-/// Lines that print a stack although nothing crashed.
+/// Lines that a stack follows although nothing crashed: within a report without callers,
+/// what comes next may be either's.
 pub(in crate::trace) static NOISE: &[&str] = &[
-    r"^FAULT_INJECTION: forcing a failure",
+    r"FAULT_INJECTION: forcing a failure",
+    r"vmalloc: allocation failure:",
+    r"FAULT_FLAG_ALLOW_RETRY missing",
+];
+
+/// The same, of lines whose stack comes a good deal later, or not at all.
+pub(in crate::trace) static ASIDE: &[&str] = &[
     r"^sysrq: ",
-    r"(?:page allocation failure|invoked oom-killer)",
-    r"^CPU: \d+ (?:UID: \d+ )?PID: \d+ Comm: .*(?:FAULT_INJECTION)",
+    r"page allocation failure|page allocation stall|invoked oom-killer",
+];
+
+/// Lines that look like a header and tell of no crash: advice, deprecations, what programs
+/// and tools say in the kernel's words.
+pub(in crate::trace) static INNOCENT: &[&str] = &[
+    r"INFO: lockdep is turned off|INFO: Stall ended before|INFO: NMI handler|took too long",
+    r"INFO: recovery required on readonly",
+    r"DEBUG:|_INFO::|CAM_INFO:|storage:INFO:",
+    r"(?:is being|has been|are|is) deprecated|deprecat|will stop working|will be removed|obsolete",
+    r"Unprivileged eBPF|mitigation|(?:not|is) compiled with|See https?://",
+    r"fbcon: Driver|workqueue cpumask: online intersect|Unsupported flag value|fixed modulus",
+    r"general protection fault .* error:[0-9a-f]+ in ",
+    r"no syscalls can create resource|is not present in /proc/kallsyms",
 ];
 
 /// Words of which every line that begins, ends or marks a report while none is open holds one.
 static SIGNS: &[&str] = &[
     "BUG",
+    "Kernel BUG",
     "WARNING: ",
+    "SYZFA",
+    "trusty: panic",
+    "rust_kernel: panicked",
+    "Alignment trap: ",
+    "unregister_netdevice: ",
+    "stack segment: ",
+    "invalid opcode: ",
     "INFO: ",
     "UBSAN: ",
     "LOCKUP",
@@ -153,6 +235,8 @@ static SIGNS: &[&str] = &[
     "FAULT_INJECTION",
     "sysrq: ",
     "allocation failure",
+    "allocation stall",
+    "FAULT_FLAG_ALLOW_RETRY",
     "oom-killer",
     "[ cut here ]",
     "Linux version ",
@@ -186,12 +270,22 @@ mod tests {
             .replace("|^", "|")
             .replace("(?:^", "(?:")
             .replace("|$", "|");
-        let bare = bare.trim_start_matches('^').replace("(?m)", "");
+        let bare = bare.trim_start_matches('^').trim_end_matches('$');
         let any = string_regex(&bare).unwrap();
         let mut runner = TestRunner::deterministic();
         (0..64)
             .map(|_| any.new_tree(&mut runner).unwrap().current())
             .collect()
+    }
+
+    #[test]
+    fn every_pattern_compiles() {
+        for format in FORMATS.iter() {
+            for variant in format.variants {
+                compile(variant.when);
+                variant.skip.iter().for_each(|skip| drop(compile(skip)));
+            }
+        }
     }
 
     #[test]

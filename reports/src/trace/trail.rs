@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A report's lines as the way to the function to blame.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::formats::{FORMATS, Step};
+use super::pattern::{compile, lazy};
+
+/// Lines below a stack's heading within which its first frame stands.
+const HEADING_TO_FRAME: usize = 15;
+
+// A frame: addresses in brackets, the function, its offset. arm prints `(callee) from (caller)`,
+// a symbolized log inlined functions without an offset.
+lazy!(
+    FRAME = r"^\s*(?:</?[A-Z]+> +)?(?:\(?\[<?(?:0x)?[0-9a-f]+>?\]\)? *){0,2}(?:[0-9]+:)?(?:(?P<at>[A-Za-z_$<][A-Za-z0-9_.$<>:]*)\+0x[0-9a-f]+/0x[0-9a-f]+(?P<tail>.*)|\((?P<callee>[A-Za-z_][A-Za-z0-9_.]*)\) from \[<[0-9a-f]+>\] \((?P<caller>[A-Za-z_][A-Za-z0-9_.]*)|\((?P<thumb>[A-Za-z_][A-Za-z0-9_.]*)\) from (?P<plain>[A-Za-z_][A-Za-z0-9_.]*)\+0x|(?P<inlined>[A-Za-z_][A-Za-z0-9_.]*) [A-Za-z0-9_./-]+\.[chSr]s?:[0-9]+ \[inline\])"
+);
+lazy!(OLD_INLINE = r"^\s*\[< *inline *>\] (?P<inlined>[A-Za-z_][A-Za-z0-9_.]*)");
+// Where a program counter is printed, also one that is no kernel function's.
+lazy!(
+    REGISTER = r"(?:\b(?:[RE]?IP|NIP|PC is at|pc|epc|PSW)\b *:?|--- interrupt: [0-9a-f]+ at) *(?:\[[0-9a-f]+\] *)?(?:[0-9a-f]{2,4}: *)?(?:\[<[0-9a-fx]+>\] *){0,2}(?:(?P<at>[A-Za-z_$<][A-Za-z0-9_.$<>:]*)\+0x[0-9a-f]+/0x[0-9a-f]+|0x[0-9a-f]+|[0-9a-f]{8,16}\b|\[< *\(null\)>\]|\(null\))"
+);
+// The heading of a stack of the crash; of any stack.
+lazy!(TRACE = r"Call [Tt]race:|Backtrace:");
+lazy!(
+    HEADING = r"Call [Tt]race|Backtrace:|(?:^|[^k]) backtrace(?: \(crc [0-9a-f]+\))?:|^backtrace:|(?:Allocated|Freed)(?: by task [0-9]+(?: on cpu .*)?)?:|Uninit was stored to memory at"
+);
+// Functions of the fault injector: their stack belongs to no crash.
+lazy!(INJECTED = r"^should_fail(?:slab|_ex|_usercopy|_alloc_page|_bio)?(?:\.|$)");
+
+// What the unwinder could not vouch for.
+lazy!(DOUBTFUL = r"^\s*(?:\[<[0-9a-f]+>\] )?\? ");
+
+/// The patterns of the table's steps, compiled once.
+static LINES: LazyLock<HashMap<&'static str, Regex>> = LazyLock::new(|| {
+    FORMATS
+        .iter()
+        .flat_map(|format| format.variants)
+        .flat_map(|variant| variant.blame.paths())
+        .flat_map(|path| path.iter())
+        .filter_map(|step| match step {
+            Step::Line(pattern) => Some((*pattern, compile(pattern))),
+            _ => None,
+        })
+        .collect()
+});
+
+/// The functions that a path meets.
+pub(super) struct Met {
+    /// In the order of the path.
+    pub(super) functions: Vec<Suspect>,
+    /// The fault injector's stack lay in the way.
+    pub(super) injected: bool,
+}
+
+/// A function that a path meets.
+pub(super) struct Suspect {
+    /// As printed.
+    pub(super) name: String,
+    /// A stack's frame: another writer's, if two stacks were mixed. A header's and a register's
+    /// function are surely the report's own.
+    pub(super) framed: bool,
+}
+
+impl Suspect {
+    fn new(name: &str, framed: bool) -> Self {
+        Self {
+            name: name.to_owned(),
+            framed,
+        }
+    }
+}
+
+/// Walks a path over the report's lines.
+pub(super) fn walk(path: &[Step], lines: &[String]) -> Met {
+    let mut met = Met {
+        functions: Vec::new(),
+        injected: false,
+    };
+    let mut lines = lines.iter().map(String::as_str);
+    for (at, step) in path.iter().enumerate() {
+        let next = path.get(at + 1);
+        match step {
+            Step::Frames => frames(&mut lines, &mut met),
+            _ => {
+                if !seek(step, &mut lines, &mut met) && !matches!(next, None | Some(Step::Frames)) {
+                    break;
+                }
+            }
+        }
+    }
+    met
+}
+
+/// Goes on behind the next line that the step looks for.
+fn seek<'a>(step: &Step, lines: &mut impl Iterator<Item = &'a str>, met: &mut Met) -> bool {
+    let re = match step {
+        Step::Register => &*REGISTER,
+        Step::Trace => &*TRACE,
+        Step::Line(pattern) => match LINES.get(pattern) {
+            Some(re) => re,
+            None => return false,
+        },
+        Step::Frames => return true,
+    };
+    let captures = loop {
+        let Some(line) = lines.next() else {
+            return false;
+        };
+        if named(line).any(|name| INJECTED.is_match(name)) {
+            met.injected = true;
+            return true;
+        }
+        if let Some(captures) = re.captures(line) {
+            break captures;
+        }
+    };
+    let named = captures.name("at").or_else(|| captures.name("func"));
+    met.functions
+        .extend(named.map(|name| Suspect::new(name.as_str(), false)));
+    true
+}
+
+/// Takes frames up to the heading of another stack.
+fn frames<'a>(lines: &mut impl Iterator<Item = &'a str>, met: &mut Met) {
+    for line in lines {
+        if HEADING.is_match(line) {
+            return;
+        }
+        for name in named(line) {
+            if INJECTED.is_match(name) {
+                met.injected = true;
+                return;
+            }
+            met.functions.push(Suspect::new(name, true));
+        }
+    }
+}
+
+/// The functions that a frame's line names, innermost first; none if it is no frame's.
+fn named(line: &str) -> impl Iterator<Item = &str> {
+    let captures = FRAME.captures(line).or_else(|| OLD_INLINE.captures(line));
+    let names = captures.into_iter().flat_map(|captures| {
+        // powerpc marks at the end what others mark with `?`.
+        if captures
+            .name("tail")
+            .is_some_and(|tail| tail.as_str().contains("(unreliable)"))
+        {
+            return Vec::new();
+        }
+        ["at", "inlined", "callee", "caller", "thumb", "plain"]
+            .iter()
+            .filter_map(|name| captures.name(name))
+            .map(|found| found.as_str())
+            .collect::<Vec<_>>()
+    });
+    names
+}
+
+/// A line that a stack begins with.
+pub(super) fn begins(line: &str) -> bool {
+    TRACE.is_match(line)
+}
+
+/// What a report's headings of stacks promise.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Stacks {
+    /// No heading of a stack.
+    None,
+    /// A heading without frames below it.
+    Empty,
+    /// Frames below every heading.
+    Whole,
+}
+
+/// Looks whether the first heading of each sort is followed by frames.
+pub(super) fn stacks(lines: &[String]) -> Stacks {
+    let mut seen: Vec<&str> = Vec::new();
+    let mut found = Stacks::None;
+    for (at, line) in lines.iter().enumerate() {
+        let Some(heading) = HEADING.find(line) else {
+            continue;
+        };
+        let sort: &str = heading
+            .as_str()
+            .trim_start_matches(|c: char| !c.is_alphabetic());
+        let sort = sort.get(..6).unwrap_or(sort);
+        if seen.contains(&sort) {
+            continue;
+        }
+        seen.push(sort);
+        let below = &lines[at + 1..];
+        let framed = below
+            .iter()
+            .filter(|line| !DOUBTFUL.is_match(line))
+            .take(HEADING_TO_FRAME)
+            .take_while(|line| !HEADING.is_match(line))
+            .any(|line| line.contains("(stack is not available)") || named(line).next().is_some());
+        if !framed {
+            return Stacks::Empty;
+        }
+        found = Stacks::Whole;
+    }
+    found
+}
