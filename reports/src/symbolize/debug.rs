@@ -36,6 +36,7 @@ impl<'a> Debug<'a> {
 
     /// The file of an address, as the compiler was given it.
     pub(super) fn file(&self, address: u64) -> Option<&str> {
+        let address = Some(address).filter(|&address| address < u64::MAX)?;
         self.context.find_location(address).ok()??.file
     }
 
@@ -48,6 +49,10 @@ impl<'a> Debug<'a> {
         symbol: &str,
         root: Option<&str>,
     ) -> Vec<SourceFrame> {
+        // The last address has no end; readers count on one.
+        if address == u64::MAX {
+            return Vec::new();
+        }
         let mut found = self.read(address, symbol, root).unwrap_or_default();
         if let Some((outermost, inlined)) = found.split_last_mut() {
             outermost.inlined = false;

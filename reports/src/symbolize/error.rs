@@ -38,10 +38,10 @@ pub enum Error {
         /// Why.
         source: gimli::Error,
     },
-    /// A compressed section claims more bytes than are read of one file.
+    /// A compressed section claims more bytes than it can hold, or than are read of one file.
     #[error(
-        "{section} of {path} claims {claimed} bytes, more than are read of one file: build with \
-         CONFIG_DEBUG_INFO_COMPRESSED_NONE=y"
+        "{section} of {path} claims {claimed} bytes uncompressed, more than it can hold or than \
+         are read of one file: build with CONFIG_DEBUG_INFO_COMPRESSED_NONE=y"
     )]
     TooLarge {
         /// The file.

@@ -10,6 +10,10 @@ use super::Error;
 use super::layout::Layout;
 use super::store::Store;
 
+/// Bytes that a compressed byte stands for at most: what zlib can reach. Debug information comes
+/// to about ten.
+const RATIO_MAX: u64 = 1032;
+
 /// Bytes of debug information, of the byte order of their file.
 pub(super) type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
 
@@ -57,12 +61,14 @@ impl<'a> Sections<'a, '_> {
         if stored.format == CompressionFormat::None && !relocated {
             return Ok(stored.data);
         }
-        // The size is the file's claim: it is believed only as far as memory allows.
-        if !self.store.take_room(stored.uncompressed_size) {
+        // The size is the file's claim, and memory is taken for it at once.
+        let possible = (stored.data.len() as u64).saturating_mul(RATIO_MAX);
+        let claimed = stored.uncompressed_size;
+        if claimed > possible || !self.store.take_room(claimed) {
             return Err(Error::TooLarge {
                 path: self.path.to_owned(),
                 section: name.to_owned(),
-                claimed: stored.uncompressed_size,
+                claimed,
             });
         }
         let mut bytes = stored.decompress().map_err(damaged)?.into_owned();

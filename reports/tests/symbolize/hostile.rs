@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use object::{Object, ObjectSection};
-use swapmig_reports::symbolize::{Error, Symbolizer};
+use object::{Object, ObjectSection, ObjectSymbol};
+use swapmig_reports::symbolize::{Error, Symbolizer, Unresolved};
 use swapmig_reports::trace::{Frame, Pc};
 
 use crate::program::{Program, frame};
@@ -45,7 +45,12 @@ fn a_section_that_claims_too_much_is_refused() {
             usize::try_from(info.file_range().unwrap().0).unwrap()
         };
         // `Elf64_Chdr`: type, reserved, then the size uncompressed.
-        for (claimed, large) in [(16u64 << 30, true), (u64::MAX, true), (1 << 20, false)] {
+        for (claimed, large) in [
+            (16u64 << 30, true),
+            (1 << 30, true),
+            (u64::MAX, true),
+            (1 << 12, false),
+        ] {
             bytes[at + 8..at + 16].copy_from_slice(&claimed.to_le_bytes());
             fs::write(&path, &bytes).unwrap();
             let refused = Symbolizer::open(&path).unwrap_err();
@@ -58,6 +63,34 @@ fn a_section_that_claims_too_much_is_refused() {
             }
         }
     }
+}
+
+#[test]
+fn a_function_may_claim_the_last_address() {
+    let entry = "void start_kernel(void) {}\nint main(void) { return 0; }\n";
+    let program = Program::of(&[("init/main.c", entry)], &[]);
+    let mut bytes = fs::read(program.elf()).unwrap();
+    let values: Vec<_> = {
+        let file = object::File::parse(bytes.as_slice()).unwrap();
+        let (table, _) = file
+            .section_by_name(".symtab")
+            .unwrap()
+            .file_range()
+            .unwrap();
+        let ends = ["main", "start_kernel"].map(|name| file.symbol_by_name(name).unwrap());
+        // `Elf64_Sym`: 24 bytes, the value at 8.
+        ends.iter()
+            .map(|symbol| usize::try_from(table).unwrap() + symbol.index().0 * 24 + 8)
+            .collect()
+    };
+    for value in values {
+        bytes[value..value + 8].copy_from_slice(&u64::MAX.to_le_bytes());
+    }
+    fs::write(program.elf(), &bytes).unwrap();
+    let found = program
+        .symbolizer()
+        .resolve(&[program.frame("main", 0, Pc::Exact)]);
+    assert_eq!(found, [Err(Unresolved::NotCovered)]);
 }
 
 #[test]
