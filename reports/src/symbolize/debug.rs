@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The debug information of one file.
 
+use std::sync::Arc;
+
 use addr2line::{Context, Frame};
-use gimli::SectionId;
+use gimli::{AbbreviationsCacheStrategy, SectionId};
 use object::{Object, ObjectSection};
 
+use super::nesting::Nesting;
 use super::sections::{Sections, Slice};
 use super::source::relative;
 use super::split::Split;
@@ -14,6 +17,7 @@ use super::{Error, SourceFrame};
 pub(super) struct Debug<'a> {
     context: Context<Slice<'a>>,
     split: Split<'a>,
+    nesting: Nesting<'a>,
 }
 
 impl<'a> Debug<'a> {
@@ -23,13 +27,16 @@ impl<'a> Debug<'a> {
         if info.is_none_or(|section| section.size() == 0) {
             return Ok(None);
         }
-        let dwarf = gimli::Dwarf::load(|id| sections.load(id))?;
-        let context = Context::from_dwarf(dwarf).map_err(|source| Error::Dwarf {
+        let damaged = |source| Error::Dwarf {
             path: sections.path.to_owned(),
             source,
-        })?;
+        };
+        let mut dwarf = gimli::Dwarf::load(|id| sections.load(id))?;
+        dwarf.populate_abbreviations_cache(AbbreviationsCacheStrategy::All);
+        let dwarf = Arc::new(dwarf);
         Ok(Some(Self {
-            context,
+            nesting: Nesting::of(Arc::clone(&dwarf)).map_err(damaged)?,
+            context: Context::from_arc_dwarf(dwarf).map_err(damaged)?,
             split: Split::beside(sections.store, sections.path),
         }))
     }
@@ -50,7 +57,7 @@ impl<'a> Debug<'a> {
         root: Option<&str>,
     ) -> Vec<SourceFrame> {
         // The last address has no end; readers count on one.
-        if address == u64::MAX {
+        if address == u64::MAX || !self.nesting.is_safe(address) {
             return Vec::new();
         }
         let mut found = self.read(address, symbol, root).unwrap_or_default();

@@ -11,8 +11,11 @@ const BANNER: &[u8] = b"Linux version ";
 const MODULE_MAGIC: &[u8] = b"vermagic=";
 /// Bytes of a release at most: `__NEW_UTS_LEN` of the kernel.
 const RELEASE_MAX: usize = 64;
-/// Bytes of a build id at least and at most; the kernel prints 20.
+/// Bytes of a build id at least and at most.
 const BUILD_ID_BYTES: std::ops::RangeInclusive<usize> = 8..=64;
+
+/// Digits of a build id as the kernel prints it.
+const PRINTED_DIGITS: usize = 40;
 
 /// A GNU build id, in lower-case hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -102,8 +105,8 @@ impl Printed {
             .text
             .lines()
             .filter(|line| line.trim_start().starts_with("CPU:"))
-            .filter_map(|line| line.split_ascii_whitespace().last())
-            .filter(|word| word.len() == 40)
+            .flat_map(str::split_ascii_whitespace)
+            .filter(|word| word.len() == PRINTED_DIGITS)
             .find_map(BuildId::parse);
         Self {
             release: report.details.release.clone(),

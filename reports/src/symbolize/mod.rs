@@ -8,7 +8,8 @@
 //!   `record` is the form that a run's results keep, `decoded` that of the kernel's own script;
 //! - `stack` chooses among functions of one name by size and by who calls whom (`call`);
 //! - `binary` is one ELF file: `identity` tells whose it is, `symbols` where its functions
-//!   are, `debug` their source, with `split` DWARF in files beside it;
+//!   are, `debug` their source, with `split` DWARF in files beside it and
+//!   `nesting` guarded;
 //! - `store` and `sections` hold bytes: mapped, inflated, and relocated (`layout`);
 //!   `modules` finds the files of modules.
 //!
@@ -23,6 +24,7 @@ mod expand;
 mod identity;
 mod layout;
 mod modules;
+mod nesting;
 mod record;
 mod sections;
 mod source;

@@ -87,13 +87,13 @@ impl<'a> Sections<'a, '_> {
     }
 }
 
-/// Lines and frames are read from these sections only.
+/// Lines and frames are read from these sections only. Units say themselves what they cover, so
+/// that all readers agree on it; `.debug_aranges` is left out.
 fn is_needed(id: SectionId) -> bool {
     matches!(
         id,
         SectionId::DebugAbbrev
             | SectionId::DebugAddr
-            | SectionId::DebugAranges
             | SectionId::DebugInfo
             | SectionId::DebugLine
             | SectionId::DebugLineStr

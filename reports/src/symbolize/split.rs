@@ -11,6 +11,7 @@ use gimli::{Dwarf, DwarfPackage, EndianSlice, RunTimeEndian};
 use object::BinaryFormat;
 
 use super::layout::Layout;
+use super::nesting::is_flat;
 use super::sections::{Sections, Slice};
 use super::store::Store;
 
@@ -46,9 +47,9 @@ impl<'a> Split<'a> {
 
     fn load(&self, load: &SplitDwarfLoad<Slice<'a>>) -> Option<Arc<Dwarf<Slice<'a>>>> {
         if let Some(package) = &self.package
-            && let Ok(Some(unit)) = package.find_cu(load.dwo_id, &load.parent)
+            && let Ok(Some(dwarf)) = package.find_cu(load.dwo_id, &load.parent)
         {
-            return Some(Arc::new(unit));
+            return is_readable(&dwarf, load).then(|| Arc::new(dwarf));
         }
         self.candidates(load)
             .iter()
@@ -84,14 +85,19 @@ impl<'a> Split<'a> {
             layout: &Layout::of(&file),
         };
         let mut dwarf = Dwarf::load(|id| sections.load_split(id)).ok()?;
-        // A file of another build must not be read as this one's.
-        let header = dwarf.units().next().ok()??;
-        if dwarf.unit(header).ok()?.dwo_id != Some(load.dwo_id) {
-            return None;
-        }
         dwarf.make_dwo(&load.parent);
-        Some(dwarf)
+        is_readable(&dwarf, load).then_some(dwarf)
     }
+}
+
+/// It is the unit asked for, not one of another build, and can be read.
+fn is_readable<'a>(dwarf: &Dwarf<Slice<'a>>, load: &SplitDwarfLoad<Slice<'a>>) -> bool {
+    let Ok(Some(header)) = dwarf.units().next() else {
+        return false;
+    };
+    dwarf
+        .unit(header)
+        .is_ok_and(|unit| unit.dwo_id == Some(load.dwo_id) && is_flat(&unit))
 }
 
 fn package<'a>(store: &'a Store, path: &Path) -> Option<DwarfPackage<Slice<'a>>> {

@@ -93,6 +93,45 @@ fn a_function_may_claim_the_last_address() {
     assert_eq!(found, [Err(Unresolved::NotCovered)]);
 }
 
+/// Debug information of one function, into which a million functions are inlined, each into the
+/// one before.
+const NESTED: &str = r#"
+.text
+.globl main
+.type main, @function
+main:
+    ret
+.size main, . - main
+end:
+.section .note.GNU-stack, "", @progbits
+.section .debug_abbrev, "", @progbits
+    .uleb128 1, 0x11; .byte 1; .uleb128 0x11, 0x01, 0x12, 0x07, 0, 0
+    .uleb128 2, 0x2e; .byte 1; .uleb128 0x11, 0x01, 0x12, 0x07, 0, 0
+    .uleb128 3, 0x1d; .byte 1; .uleb128 0, 0
+    .byte 0
+.section .debug_info, "", @progbits
+    .long info_end - info_start
+info_start:
+    .short 5
+    .byte 1, 8
+    .long 0
+    .uleb128 1; .quad main, end - main
+    .uleb128 2; .quad main, end - main
+    .fill 1000000, 1, 3
+    .fill 1000002, 1, 0
+info_end:
+"#;
+
+#[test]
+fn functions_inlined_without_end_are_not_read() {
+    let program = Program::with(&[("mm/nested.s", NESTED)]);
+    program.run("cc", &["-o", "program", "mm/nested.s"]);
+    let found = program
+        .symbolizer()
+        .resolve(&[program.frame("main", 0, Pc::Exact)]);
+    assert_eq!(found, [Err(Unresolved::NotCovered)]);
+}
+
 #[test]
 fn damage_anywhere_is_survived() {
     let program = Program::build(&["-gsplit-dwarf"]);

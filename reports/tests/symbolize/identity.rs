@@ -103,8 +103,7 @@ fn a_report_is_held_against_the_kernel_that_it_names() {
         ("6.12.1-test", "", false),
     ] {
         let console = console(&program, release, build_id);
-        let mut report = parse(console.as_bytes()).remove(0);
-        report.details.release = Some(release.to_owned());
+        let report = parse(console.as_bytes()).remove(0);
         let expanded = expand(&report, &symbolizer);
         assert_eq!(expanded.is_ok(), same, "{release} {build_id}");
         let stacks = to_record(&report, Some(&symbolizer));
