@@ -7,13 +7,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use object::{Object, ObjectSymbol};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// Memory that a log of any length may take, in KiB.
 const MEMORY_MAX: u64 = 64 << 10;
 /// Length of the long log, in MiB.
-const LONG: usize = 256;
+const LONG: usize = 128;
 
 const USE_AFTER_FREE: &str = "KASAN: slab-use-after-free Read in rmap_walk_anon";
 const STALE_ENTRY: &str = "kernel BUG in migration_entry_wait_on_locked";
@@ -254,6 +255,7 @@ fn what_is_typed_wrong_is_answered_with_what_to_do() {
         &["--jsno"] as &[&str],
         &["--schema", "--json"],
         &["--json", "--source", "."],
+        &["--modules", "."],
     ] {
         let said = triage(arguments, &[]);
         assert_eq!(said.code, Some(2), "{arguments:?}");
@@ -268,6 +270,133 @@ fn what_is_typed_wrong_is_answered_with_what_to_do() {
     }
     let said = triage(&["--vmlinux", log.to_str().unwrap()], &[&log]);
     assert_eq!(said.code, Some(2), "a log is no vmlinux");
+}
+
+/// A program that takes a kernel's part, and its source tree.
+struct Kernel {
+    folder: TempDir,
+}
+
+impl Kernel {
+    /// Linux 6.12.0, with a function `outer` that has another one inlined.
+    fn build() -> Self {
+        let folder = TempDir::new().unwrap();
+        std::fs::create_dir(folder.path().join("mm")).unwrap();
+        std::fs::write(
+            folder.path().join("mm/main.c"),
+            "\
+const char banner[] = \"Linux version 6.12.0 (a@b)\";
+volatile int sink;
+static inline __attribute__((always_inline)) void inner(int *p) {
+    *p = sink;
+}
+__attribute__((noinline)) void outer(int *p) {
+    inner(p);
+}
+int main(void) {
+    int on_stack;
+    outer(&on_stack);
+    return 0;
+}
+",
+        )
+        .unwrap();
+        let status = Command::new("cc")
+            .current_dir(folder.path())
+            .args(["-g", "-O1", "-o", "vmlinux", "mm/main.c"])
+            .status()
+            .unwrap();
+        assert!(status.success());
+        Self { folder }
+    }
+
+    fn vmlinux(&self) -> String {
+        let path = self.folder.path().join("vmlinux");
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn source(&self) -> &str {
+        self.folder.path().to_str().unwrap()
+    }
+
+    /// The log of a kernel of a release that crashed in `outer`.
+    fn log(&self, release: &str) -> String {
+        let bytes = std::fs::read(self.vmlinux()).unwrap();
+        let file = object::File::parse(bytes.as_slice()).unwrap();
+        let outer = file.symbol_by_name("outer").unwrap();
+        let frame = format!("outer+0x0/{:#x}", outer.size());
+        let lines = [
+            "BUG: kernel NULL pointer dereference, address: 0000000000000008",
+            "#PF: supervisor write access in kernel mode",
+            "#PF: error_code(0x0002) - not-present page",
+            "Oops: Oops: 0002 [#1] PREEMPT SMP",
+            &format!("CPU: 0 UID: 0 PID: 7 Comm: work Not tainted {release} #1"),
+            &format!("RIP: 0010:{frame}"),
+            "Call Trace:",
+            " <TASK>",
+            " </TASK>",
+            "---[ end trace 0000000000000000 ]---",
+        ];
+        lines
+            .map(|line| format!("[    1.000000][    T7] {line}\n"))
+            .concat()
+    }
+}
+
+#[test]
+fn lines_of_the_source_are_shown_with_the_logs_own_kernel() {
+    let kernel = Kernel::build();
+    let log = kernel.log("6.12.0");
+    let vmlinux = kernel.vmlinux();
+    let said = piped(
+        &["--vmlinux", &vmlinux, "--source", kernel.source()],
+        log.as_bytes(),
+    );
+    assert_eq!((said.code, said.err.as_str()), (Some(1), ""));
+    for words in [
+        "to blame  outer in mm/main.c",
+        "mm/main.c:4 (inlined)",
+        "    > outer                              mm/main.c:",
+        "|     inner(p);",
+    ] {
+        assert!(said.out.contains(words), "no `{words}`: {}", said.out);
+    }
+    let said = piped(&["--json", "--vmlinux", &vmlinux], log.as_bytes());
+    let objects = objects(&said);
+    let report = &objects[0]["reports"][0];
+    assert_eq!(report["guilty"]["file"], "mm/main.c");
+    assert_eq!(report["source_note"], Value::Null);
+    let frames = report["stacks"][0]["frames"].as_array().unwrap();
+    let frame = |at: usize, key: &str| &frames[at][key];
+    assert_eq!(frame(0, "function"), "inner");
+    assert_eq!(frame(0, "inlined"), true);
+    assert_eq!(frame(0, "line"), 4);
+    assert_eq!(frame(1, "function"), "outer");
+    assert_eq!(frame(1, "guilty"), true);
+}
+
+#[test]
+fn another_kernels_vmlinux_is_refused() {
+    let kernel = Kernel::build();
+    let log = kernel.log("6.1.9");
+    for arguments in [&["--vmlinux"] as &[&str], &["--json", "--vmlinux"]] {
+        let vmlinux = kernel.vmlinux();
+        let said = piped(&[arguments, &[&vmlinux]].concat(), log.as_bytes());
+        assert_eq!(said.code, Some(2));
+        for words in [
+            vmlinux.as_str(),
+            "6.1.9",
+            "6.12.0",
+            "give the vmlinux of the log's kernel",
+        ] {
+            assert!(said.err.contains(words), "no `{words}`: {}", said.err);
+        }
+        assert!(!said.out.contains("mm/main.c"), "{}", said.out);
+    }
+    let said = piped(&["--json", "--vmlinux", &kernel.vmlinux()], log.as_bytes());
+    let object = &objects(&said)[0];
+    assert_eq!(titles(object), [""; 0]);
+    assert!(object["error"].as_str().unwrap().contains("6.1.9"));
 }
 
 #[test]
