@@ -6,8 +6,10 @@
 
 mod consoles;
 mod corpus;
+mod decode;
 #[path = "../figures/mod.rs"]
 mod figures;
+mod lines;
 mod speed;
 mod stream;
 
@@ -23,5 +25,6 @@ fn bench(figures: &mut Figures) -> Result<()> {
     corpus::recognised(figures)?;
     consoles::recognised(figures)?;
     speed::measured(figures)?;
-    stream::measured(figures)
+    stream::measured(figures)?;
+    lines::measured(figures)
 }
