@@ -18,6 +18,7 @@ mod access;
 mod blame;
 mod collected;
 mod console;
+mod dedup;
 mod details;
 mod engine;
 mod finish;
@@ -36,6 +37,7 @@ mod trail;
 mod waiting;
 mod wrapping;
 
+pub use dedup::Key;
 pub use kind::Kind;
 pub use report::{
     Access, Corruption, Details, Direction, Frame, Guilty, Location, Pc, Register, Report, Role,
