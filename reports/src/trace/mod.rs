@@ -43,5 +43,5 @@ pub use report::{
     Access, Corruption, Details, Direction, Frame, Guilty, Location, Pc, Register, Report, Role,
     Stack,
 };
-pub use scan::{Parser, parse, scan};
+pub use scan::{Parser, parse};
 pub use title::normalize;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A log read piece by piece: bytes in, reports out, memory bounded.
 
-use std::io::{self, Read};
 use std::sync::LazyLock;
 
 use regex::bytes::Regex;
@@ -12,9 +11,6 @@ use super::engine::Collector;
 use super::formats;
 use super::mail::Mail;
 use super::wrapping::Unwrapper;
-
-/// Bytes that [`scan`] reads at once.
-const PIECE: usize = 256 * 1024;
 
 /// What tells that a mail is encoded.
 const ENCODED: &str = r"[Qq]uoted-[Pp]rintable|=3D";
@@ -144,23 +140,4 @@ pub fn parse(log: &[u8]) -> Vec<Report> {
     parser.push(log, &mut |report| reports.push(report));
     parser.finish(&mut |report| reports.push(report));
     reports
-}
-
-/// Reads a log to its end and gives its reports, in the order in which they began.
-///
-/// # Errors
-/// Those of `log`; reports that were found before are given.
-pub fn scan(mut log: impl Read, found: &mut dyn FnMut(Report)) -> io::Result<()> {
-    let mut parser = Parser::default();
-    let mut piece = vec![0; PIECE];
-    loop {
-        match log.read(&mut piece) {
-            Ok(0) => break,
-            Ok(read) => parser.push(&piece[..read], found),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    parser.finish(found);
-    Ok(())
 }

@@ -80,8 +80,8 @@ pub(super) struct Unwrapper {
     lines: usize,
     /// Lines of the kernel are marked as such: others are not its.
     marked: bool,
-    /// So are they after the kernel's clock, which the journal puts before any line.
-    journal: bool,
+    /// So are they after the clock, which the journal puts before any line: as the first one told.
+    journal: Option<bool>,
     /// Blanks that stand before each line, as of the last one that may begin a report.
     indent: String,
 }
@@ -98,10 +98,12 @@ impl Unwrapper {
         let message = unwrap(&self.clean);
         self.lines = self.lines.saturating_add(1);
         self.marked |= message.kernel;
-        self.journal |= message.hosted;
+        if message.time.is_some() {
+            self.journal.get_or_insert(message.hosted);
+        }
         let foreign = message.program
             || self.marked && !message.kernel
-            || self.journal && message.time.is_some() && !message.hosted;
+            || self.journal == Some(true) && message.time.is_some() && !message.hosted;
         let mut text = message.text;
         if !self.marked {
             if may_begin {
