@@ -267,8 +267,8 @@ fn decoded(text: &str) -> Option<(Location, &str)> {
     })?;
     let location = text[1..end]
         .split(' ')
-        .filter_map(|word| place(word, false))
-        .last()?;
+        .rev()
+        .find_map(|word| place(word, false))?;
     Some((location, &text[end + 1..]))
 }
 
