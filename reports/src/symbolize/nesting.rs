@@ -7,7 +7,7 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use gimli::{DW_TAG_inlined_subroutine, Dwarf, Range, Unit, UnitHeader};
+use gimli::{AttributeValue, Dwarf, Range, Unit, UnitHeader};
 
 use super::sections::Slice;
 
@@ -45,13 +45,11 @@ impl<'a> Nesting<'a> {
                 header,
                 is_safe: OnceCell::new(),
             });
-            if let Ok(unit) = dwarf.unit(header)
-                && let Ok(mut ranges) = dwarf.unit_ranges(&unit)
-            {
-                while let Ok(Some(range)) = ranges.next() {
-                    nesting.ranges.push((range, index));
-                }
-            }
+            let unit = dwarf.unit(header);
+            let covered = unit.and_then(|unit| covered(&dwarf, &unit));
+            let covered = covered.unwrap_or_default().into_iter();
+            let covered = covered.filter(|range| range.begin < range.end);
+            nesting.ranges.extend(covered.map(|range| (range, index)));
             if nesting.ranges.len() == before {
                 nesting.anywhere.push(index);
             }
@@ -77,6 +75,38 @@ impl<'a> Nesting<'a> {
     }
 }
 
+/// What a unit says that it covers, read as addr2line reads it.
+fn covered<'a>(
+    dwarf: &Dwarf<Slice<'a>>,
+    unit: &Unit<Slice<'a>>,
+) -> Result<Vec<Range>, gimli::Error> {
+    let mut entries = unit.entries_raw(None)?;
+    let Some(root) = entries.read_abbreviation()? else {
+        return Ok(Vec::new());
+    };
+    let (mut begin, mut end, mut size, mut list) = (None, None, None, None);
+    for attribute in root.attributes() {
+        let attribute = entries.read_attribute(*attribute)?;
+        match (attribute.name(), attribute.value()) {
+            (gimli::DW_AT_ranges, value) => list = dwarf.attr_ranges(unit, value)?,
+            (gimli::DW_AT_low_pc, value) => begin = dwarf.attr_address(unit, value)?,
+            (gimli::DW_AT_high_pc, AttributeValue::Udata(bytes)) => size = Some(bytes),
+            (gimli::DW_AT_high_pc, value) => end = dwarf.attr_address(unit, value)?,
+            _ => {}
+        }
+    }
+    let mut ranges = Vec::new();
+    if let Some(mut list) = list {
+        while let Some(range) = list.next()? {
+            ranges.push(range);
+        }
+    } else if let Some(begin) = begin {
+        let end = end.or(size.map(|size| begin.wrapping_add(size)));
+        ranges.extend(end.map(|end| Range { begin, end }));
+    }
+    Ok(ranges)
+}
+
 /// A unit nests inlined functions no deeper than can be read.
 pub(super) fn is_flat(unit: &Unit<Slice<'_>>) -> bool {
     // Behind an error nothing is read by addr2line either.
@@ -93,7 +123,7 @@ fn has_bounded_depth(unit: &Unit<Slice<'_>>) -> Result<bool, gimli::Error> {
             continue;
         };
         entries.skip_attributes(entry.attributes())?;
-        if entry.tag() == DW_TAG_inlined_subroutine {
+        if entry.tag() == gimli::DW_TAG_inlined_subroutine {
             while open.last().is_some_and(|&last| last >= depth) {
                 open.pop();
             }

@@ -11,7 +11,7 @@ use swapmig_reports::trace::{Frame, Pc};
 use crate::program::{Program, frame};
 
 /// Bytes that are damaged one after another, spread over the file.
-const DAMAGES: usize = 400;
+const DAMAGES: usize = 200;
 
 #[test]
 fn files_that_are_no_kernel_are_refused_with_their_name() {
