@@ -39,11 +39,15 @@ fn corpus() {
     for miss in &scores.misses {
         println!("{miss}");
     }
+    for (kind, score) in &scores.by_type {
+        println!("{kind:<40} {:>4} of {:>4}", score.hit, score.of);
+    }
     for (name, score) in [
         ("title", &scores.title),
         ("type", &scores.kind),
         ("corrupted", &scores.corrupted),
         ("panicked", &scores.panicked),
+        ("further titles", &scores.alt),
         ("no crash, nothing found", &scores.silent),
     ] {
         println!(

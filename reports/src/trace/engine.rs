@@ -17,10 +17,12 @@ use super::waiting::Waiting;
 const MAX_OPEN: usize = 16;
 /// Lines that may lie between `cut here` and the line that says what happened.
 const MAX_PREAMBLE: usize = 24;
+/// A kernel's first words come within this time, in microseconds.
+const UP: u64 = 1_000_000;
 
 lazy!(PANIC = "Kernel panic - not syncing: ");
 lazy!(
-    CONSEQUENCE = "not syncing: (?:Fatal exception|panic_on_warn|kasan|KASAN|kfence|hung_task|softlockup|hardlockup|Hard LOCKUP|Attempted to kill init|Aiee|nmi_panic|RCU Stall|BUG!|Oops|stack overflow)"
+    CONSEQUENCE = r"not syncing: (?:Fatal exception|(?:[A-Za-z]+: )?panic_on_warn|(?:[a-z]+\.panic|panic_on_[a-z]+) set|kasan|KASAN|kfence|hung_task|softlockup|hardlockup|Hard LOCKUP|Attempted to kill init|Aiee|nmi_panic|RCU Stall|BUG!|Oops|stack overflow)"
 );
 lazy!(CUT_HERE = r"^-{8,}\[ cut here \]-{8,}$");
 lazy!(END_TRACE = r"^-{2,}\[ end (?:trace|Kernel panic)");
@@ -46,7 +48,10 @@ static NOISES: LazyLock<Regex> = LazyLock::new(|| compile(&NOISE.join("|")));
 pub(super) struct Collector {
     open: Vec<Collected>,
     waiting: Waiting,
-    boots: usize,
+    /// A kernel has said its banner.
+    booted: bool,
+    /// A kernel has been up for long enough that the next banner is another boot's.
+    ran: bool,
     /// The running kernel has panicked.
     panicked: bool,
     /// The running kernel has crashed before.
@@ -64,6 +69,7 @@ impl Collector {
         let at = line.span.end;
         self.finish_over(line);
         self.take(line);
+        self.ran |= line.time.is_some_and(|time| time > UP);
         if !self.waiting.is_empty() {
             if self.waiting.crowded() {
                 self.finish_all();
@@ -113,11 +119,12 @@ impl Collector {
         }
     }
 
-    /// A boot banner: the first is expected, a later one after a panic too.
+    /// A boot banner: the first is expected, unless a kernel ran before; one after a panic is.
     fn boot(&mut self, line: &Line<'_>) {
-        self.boots = self.boots.saturating_add(1);
         self.finish_all();
-        let unexpected = self.boots > 1 && !self.panicked;
+        let unexpected = (self.booted || self.ran) && !self.panicked;
+        self.booted = true;
+        self.ran = false;
         if unexpected {
             self.begin(What::Reboot, line);
             self.finish_all();
@@ -169,7 +176,7 @@ impl Collector {
                     nested = true;
                     continue;
                 }
-                (What::Report(format), _) => {
+                (What::Report(format), _) if format.ends != Ends::Next => {
                     mixed |= anyone && midst;
                     if anyone && midst || format.ends == Ends::Ruler && !anyone {
                         open.mix(Mixed::Report);
@@ -203,8 +210,11 @@ impl Collector {
             open.closed = match open.what {
                 What::Report(format) => match format.ends {
                     Ends::EndTrace => END_TRACE.is_match(line.text),
-                    Ends::Ruler => RULER.is_match(line.text) && open.lines.len() > open.header + 2,
-                    Ends::Open => false,
+                    Ends::Ruler => {
+                        let ruler = RULER.is_match(line.text) || END_TRACE.is_match(line.text);
+                        ruler && open.lines.len() > open.header + 2
+                    }
+                    Ends::Open | Ends::Next => false,
                 },
                 What::Preamble => open.lines.len() > MAX_PREAMBLE,
                 What::Noise | What::Aside | What::Reboot => false,

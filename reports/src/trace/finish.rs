@@ -8,9 +8,9 @@ use regex::{Captures, Regex};
 
 use super::blame::Verdict;
 use super::collected::{Collected, Mixed, What};
-use super::formats::{Blame, FORMATS, Format, Stack, Variant};
+use super::formats::{Blame, FORMATS, Format, Stack as Wanted, Variant};
 use super::pattern::compile;
-use super::report::{Corruption, Guilty};
+use super::report::{Corruption, Guilty, Stack};
 use super::{Kind, Report, blame, details, title, trail};
 
 /// Bytes of text kept of a report.
@@ -43,14 +43,13 @@ pub(super) fn report(mut collected: Collected) -> Report {
         panicked: collected.panicked,
         span: collected.span.clone(),
         details: details::read(&text),
-        stacks: Vec::new(),
+        stacks,
         guilty: None,
         text,
     };
     if let What::Report(format) = collected.what {
         describe(&mut report, &collected, format);
     }
-    report.stacks = stacks;
     report
 }
 
@@ -85,7 +84,7 @@ fn describe(report: &mut Report, collected: &Collected, format: &'static Format)
         .map_or_else(|| vec![CORRUPTED.to_owned()], title::names);
     report.guilty = verdict.function.is_some().then(|| Guilty {
         function: functions[0].clone(),
-        file: None,
+        file: file(&names, &verdict, &report.stacks),
     });
 
     if let Some(named) = names.get("func").map(|named| title::function(named)) {
@@ -104,6 +103,26 @@ fn describe(report: &mut Report, collected: &Collected, format: &'static Format)
     alt.sort();
     alt.dedup();
     report.alt_titles = alt;
+}
+
+/// The source file of the guilty function: the header's, if that is where it struck, or what
+/// a frame's own line says.
+fn file(names: &Names, verdict: &Verdict, stacks: &[Stack]) -> Option<String> {
+    let guilty = title::function(verdict.function.as_deref()?);
+    let named = names.get("func").map(|named| title::function(named));
+    let header = match named {
+        Some(named) => named == guilty,
+        None => !verdict.framed,
+    };
+    let located = || {
+        let frames = stacks.iter().flat_map(|stack| &stack.frames);
+        let mut own = frames.filter(|frame| title::function(&frame.symbol) == guilty);
+        own.find_map(|frame| Some(frame.location.as_ref()?.file.clone()))
+    };
+    let struck = names.get("file").filter(|_| header).cloned();
+    struck
+        .filter(|file| !file.starts_with('/'))
+        .or_else(located)
 }
 
 /// Titles a report that lacks what its format must tell: its header is all that is left.
@@ -167,11 +186,11 @@ fn corruption(collected: &Collected, variant: &Variant, verdict: &Verdict) -> Op
         Some(Corruption::Missing(variant.corrupt))
     } else if mixed || verdict.injected {
         Some(Corruption::Mixed)
-    } else if variant.stack == Stack::Needed && stacks == trail::Stacks::None {
+    } else if variant.stack == Wanted::Needed && stacks == trail::Stacks::None {
         Some(cut.unwrap_or(Corruption::NoStack))
     } else if names && verdict.function.is_none() {
         Some(cut.unwrap_or(Corruption::NobodyToBlame))
-    } else if variant.stack == Stack::Needed && stacks == trail::Stacks::Empty {
+    } else if variant.stack == Wanted::Needed && stacks == trail::Stacks::Empty {
         Some(cut.unwrap_or(Corruption::Missing(
             "a stack was to come, and its frames are missing",
         )))

@@ -13,6 +13,7 @@ pub(crate) const FOLDER: &str = "SWAPMIG_CRASH_CORPUS";
 struct Case {
     name: String,
     keys: BTreeMap<String, String>,
+    alt: Vec<String>,
     console: Vec<u8>,
 }
 
@@ -20,6 +21,7 @@ impl Case {
     fn read(path: &Path) -> io::Result<Self> {
         let bytes = std::fs::read(path)?;
         let mut keys = BTreeMap::new();
+        let mut alt = Vec::new();
         let mut rest = bytes.as_slice();
         while let Some(end) = rest.iter().position(|&b| b == b'\n') {
             let line = String::from_utf8_lossy(&rest[..end]).into_owned();
@@ -28,7 +30,12 @@ impl Case {
                 break;
             }
             if let Some((key, value)) = line.split_once(':').filter(|_| !line.starts_with('#')) {
-                keys.insert(key.to_owned(), value.trim().to_owned());
+                let value = value.trim().to_owned();
+                if key == "ALT" {
+                    alt.push(value);
+                } else {
+                    keys.insert(key.to_owned(), value);
+                }
             }
         }
         let marker = b"\n\nREPORT:\n";
@@ -43,6 +50,7 @@ impl Case {
                 .to_string_lossy()
                 .into_owned(),
             keys,
+            alt,
             console: rest[..end].to_vec(),
         })
     }
@@ -79,6 +87,10 @@ pub(crate) struct Scores {
     pub(crate) kind: Score,
     pub(crate) corrupted: Score,
     pub(crate) panicked: Score,
+    /// All the further titles, and no other, of cases that have some.
+    pub(crate) alt: Score,
+    /// Titles, by the type of the case.
+    pub(crate) by_type: BTreeMap<String, Score>,
     /// Cases without a crash, in which nothing may be found.
     pub(crate) silent: Score,
     /// What is wrong, a line each.
@@ -112,10 +124,20 @@ impl Scores {
         if !self.title.count(title == case.key("TITLE")) {
             self.miss(case, "title", case.key("TITLE"), title);
         }
+        if !case.alt.is_empty() {
+            let got = first.map_or(&[][..], |report| &report.alt_titles);
+            if !self.alt.count(got == case.alt) {
+                self.miss(case, "alt", &case.alt.join("; "), &got.join("; "));
+            }
+        }
         let want = match case.key("TYPE") {
             "" => Kind::Unknown.name(),
             want => want,
         };
+        self.by_type
+            .entry(want.to_owned())
+            .or_default()
+            .count(title == case.key("TITLE"));
         let kind = first.map_or("", |report| report.kind.name());
         if !self.kind.count(kind == want) {
             self.miss(case, "type", want, kind);

@@ -12,7 +12,9 @@ const LOCKED_UP: &[Path] = &[&[Register, Trace, Frames]];
 const STALLED: &[Path] = &[
     &[Line("apic_timer_interrupt"), Register, Frames],
     &[
-        Line("apic_timer_interrupt|Exception stack|el1h_64_irq|el1_irq"),
+        Line(
+            r"apic_timer_interrupt|Exception stack|el1h_64_irq|el1_irq|\bhandle_exception\+|ret_from_exception\+|\bdecrementer_common|\bext_int_handler\+",
+        ),
         Frames,
     ],
 ];

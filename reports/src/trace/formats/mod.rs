@@ -37,10 +37,12 @@ pub(in crate::trace) struct Format {
 pub(in crate::trace) enum Ends {
     /// `---[ end trace` ends it.
     EndTrace,
-    /// A line of `=` ends it, and without that line it was cut short.
+    /// A line of `=` ends it, or `---[ end trace`.
     Ruler,
     /// Nothing marks it: the next report, a pause, or another message does.
     Open,
+    /// They are printed as a list: the next one's beginning ends it.
+    Next,
 }
 
 /// Title and kind of a crash.

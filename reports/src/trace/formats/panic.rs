@@ -80,7 +80,7 @@ pub(super) static FORMATS: &[Format] = &[
                 "kernel panic: Fatal exception",
             ),
             consequence(
-                "not syncing: panic_on_warn set",
+                r"not syncing: (?:[A-Za-z]+: )?panic_on_warn set",
                 "kernel panic: panic_on_warn set",
             ),
             consequence(

@@ -220,7 +220,7 @@ pub(super) static FORMATS: &[Format] = &[
     },
     Format {
         header: r"BUG: memory leak",
-        ends: Ends::Open,
+        ends: Ends::Next,
         variants: &[Variant {
             // What allocates for others has many names; the leak is the caller's.
             skip: &[
