@@ -23,7 +23,7 @@ const DISPATCHERS: &[&str] = &[
     // sockets
     "^sock_(?:sendmsg|recvmsg|release|mmap|do_ioctl|ioctl)|^__sock_release|^compat_sock_ioctl|^(?:setsockopt|listen|accept)$|kernel_(?:setsockopt|listen|accept)|sock_common_setsockopt|sk_common_release|^(?:rtnetlink|nfnetlink)_rcv_msg|^netlink_dump|^(?:sys_)?(?:socketpair|connect|ioctl)",
     // faults, and what is left to do on the way back to the program
-    "__do_fault|do_page_fault|^page_fault$|__fput|task_work_run|exit_to_usermode",
+    "__do_fault|do_page_fault|^page_fault$|__fput|task_work_run|exit_to_user_?mode",
     // other CPUs
     CALLS,
 ];
@@ -112,7 +112,8 @@ fn handler<'a>(suspects: &[&'a Suspect]) -> Option<&'a Suspect> {
     let first = |fits: &dyn Fn(&Suspect) -> bool| suspects.iter().position(|suspect| fits(suspect));
     let at = first(&dispatches).or_else(|| first(&faults))?;
     let calls = suspects[at].name.contains(CALLS);
-    Some(suspects[if calls { at } else { at.saturating_sub(1) }])
+    let culprit = if calls { at } else { at.saturating_sub(1) };
+    suspects.get(culprit).copied()
 }
 
 /// Who waits: a bucket of waits if there is one, else who called the wait.

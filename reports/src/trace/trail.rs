@@ -7,25 +7,21 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::formats::{FORMATS, Step};
+use super::frame;
 use super::pattern::{compile, lazy};
 
 /// Lines below a stack's heading within which its first frame stands.
 const HEADING_TO_FRAME: usize = 15;
 
-// A frame: addresses in brackets, the function, its offset. arm prints `(callee) from (caller)`,
-// a symbolized log inlined functions without an offset.
-lazy!(
-    FRAME = r"^\s*(?:</?[A-Z]+> +)?(?:\(?\[<?(?:0x)?[0-9a-f]+>?\]\)? *){0,2}(?:[0-9]+:)?(?:(?P<at>[A-Za-z_$<][A-Za-z0-9_.$<>:]*)\+0x[0-9a-f]+/0x[0-9a-f]+(?P<tail>.*)|\((?P<callee>[A-Za-z_][A-Za-z0-9_.]*)\) from \[<[0-9a-f]+>\] \((?P<caller>[A-Za-z_][A-Za-z0-9_.]*)|\((?P<thumb>[A-Za-z_][A-Za-z0-9_.]*)\) from (?P<plain>[A-Za-z_][A-Za-z0-9_.]*)\+0x|(?P<inlined>[A-Za-z_][A-Za-z0-9_.]*) [A-Za-z0-9_./-]+\.[chSr]s?:[0-9]+ \[inline\])"
-);
-lazy!(OLD_INLINE = r"^\s*\[< *inline *>\] (?P<inlined>[A-Za-z_][A-Za-z0-9_.]*)");
 // Where a program counter is printed, also one that is no kernel function's.
 lazy!(
-    REGISTER = r"(?:\b(?:[RE]?IP|NIP|PC is at|pc|epc|PSW)\b *:?|--- interrupt: [0-9a-f]+ at) *(?:\[[0-9a-f]+\] *)?(?:[0-9a-f]{2,4}: *)?(?:\[<[0-9a-fx]+>\] *){0,2}(?:(?P<at>[A-Za-z_$<][A-Za-z0-9_.$<>:]*)\+0x[0-9a-f]+/0x[0-9a-f]+|0x[0-9a-f]+|[0-9a-f]{8,16}\b|\[< *\(null\)>\]|\(null\))"
+    REGISTER = r"(?:\b(?:[RE]?IP|NIP|PC is at|pc|epc|PSW)\b *:?|--- interrupt: [0-9a-f]+ at) *(?:\[[0-9a-f]+\] *)?(?:[0-9a-f]{2,4}: *)?(?:\[<[0-9a-fx]+>\] *){0,2}(?:[0-9a-f]{8,16} [0-9a-f]{8,16} \()?(?:(?P<at>[A-Za-z_$<][A-Za-z0-9_.$<>:]*)\+0x[0-9a-f]+/0x[0-9a-f]+|0x[0-9a-f]+|\[< *\(null\)>\]|\(null\))"
 );
 // The heading of a stack of the crash; of any stack.
-lazy!(TRACE = r"Call [Tt]race:|Backtrace:");
+// riscv's oops has no words for it: its stack follows the registers' last line.
+lazy!(TRACE = r"Call [Tt]race:|Backtrace:|^status: [0-9a-f]+ badaddr: ");
 lazy!(
-    HEADING = r"Call [Tt]race|Backtrace:|(?:^|[^k]) backtrace(?: \(crc [0-9a-f]+\))?:|^backtrace:|(?:Allocated|Freed)(?: by task [0-9]+(?: on cpu .*)?)?:|Uninit was stored to memory at"
+    HEADING = r"Call [Tt]race|Backtrace:|^status: [0-9a-f]+ badaddr|(?:^|[^k]) backtrace(?: \(crc [0-9a-f]+\))?:|^backtrace:|(?:Allocated|Freed)(?: by task [0-9]+(?: on cpu .*)?)?:|Uninit was stored to memory at"
 );
 // Functions of the fault injector: their stack belongs to no crash.
 lazy!(INJECTED = r"^should_fail(?:slab|_ex|_usercopy|_alloc_page|_bio)?(?:\.|$)");
@@ -109,7 +105,7 @@ fn seek<'a>(step: &Step, lines: &mut impl Iterator<Item = &'a str>, met: &mut Me
         let Some(line) = lines.next() else {
             return false;
         };
-        if named(line).any(|name| INJECTED.is_match(name)) {
+        if named(line).any(|name| INJECTED.is_match(&name)) {
             met.injected = true;
             return true;
         }
@@ -130,33 +126,22 @@ fn frames<'a>(lines: &mut impl Iterator<Item = &'a str>, met: &mut Met) {
             return;
         }
         for name in named(line) {
-            if INJECTED.is_match(name) {
+            if INJECTED.is_match(&name) {
                 met.injected = true;
                 return;
             }
-            met.functions.push(Suspect::new(name, true));
+            met.functions.push(Suspect::new(&name, true));
         }
     }
 }
 
 /// The functions that a frame's line names, innermost first; none if it is no frame's.
-fn named(line: &str) -> impl Iterator<Item = &str> {
-    let captures = FRAME.captures(line).or_else(|| OLD_INLINE.captures(line));
-    let names = captures.into_iter().flat_map(|captures| {
-        // powerpc marks at the end what others mark with `?`.
-        if captures
-            .name("tail")
-            .is_some_and(|tail| tail.as_str().contains("(unreliable)"))
-        {
-            return Vec::new();
-        }
-        ["at", "inlined", "callee", "caller", "thumb", "plain"]
-            .iter()
-            .filter_map(|name| captures.name(name))
-            .map(|found| found.as_str())
-            .collect::<Vec<_>>()
-    });
-    names
+fn named(line: &str) -> impl Iterator<Item = String> {
+    let parsed = frame::parse(line).filter(|parsed| parsed.frame.reliable);
+    parsed.into_iter().flat_map(|parsed| {
+        let callee = parsed.callee.into_iter();
+        callee.chain([parsed.frame.symbol])
+    })
 }
 
 /// A line that a stack begins with.

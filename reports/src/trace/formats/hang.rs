@@ -17,6 +17,14 @@ const STALLED: &[Path] = &[
         ),
         Frames,
     ],
+    // A CPU that another one tells of: where it was when it was asked.
+    &[
+        Line(r"^(?:rcu: )?\s*\d+-\S*: \(.*idle="),
+        Line(r"NMI backtrace for cpu \d+"),
+        Register,
+        Trace,
+        Frames,
+    ],
 ];
 
 pub(super) static FORMATS: &[Format] = &[

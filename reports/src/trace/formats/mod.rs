@@ -172,6 +172,7 @@ pub(in crate::trace) static CONTINUATIONS: &[&str] = &[
     r"^Oops - ",
     r"^(?:Oops: )?invalid opcode: ",
     r"^kernel BUG at rust/",
+    r"^Kernel BUG \[#",
     r"PANIC: double fault",
     r"^unregister_netdevice: waiting for",
 ];
