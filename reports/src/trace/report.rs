@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::Kind;
+use super::{Kind, title};
 
 /// One crash report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,30 @@ pub struct Report {
     pub stacks: Vec<Stack>,
     /// Whom to blame; absent when no frame is left to blame.
     pub guilty: Option<Guilty>,
+}
+
+impl Report {
+    /// Where the frame to blame is: indices of its stack and of the frame in that.
+    ///
+    /// [`None`] when nobody is to blame, or only a line that is no frame names it.
+    pub fn guilty_frame(&self) -> Option<(usize, usize)> {
+        let guilty = self.guilty.as_ref()?;
+        let (own, others): (Vec<_>, Vec<_>) = self
+            .stacks
+            .iter()
+            .enumerate()
+            .partition(|(_, stack)| stack.role == Role::Crash);
+        own.into_iter().chain(others).find_map(|(at, stack)| {
+            // A `?` frame is left over from an earlier call more often than not.
+            let frame = [true, false].iter().find_map(|&reliable| {
+                stack.frames.iter().position(|frame| {
+                    frame.reliable == reliable
+                        && title::names(&frame.symbol).contains(&guilty.function)
+                })
+            })?;
+            Some((at, frame))
+        })
+    }
 }
 
 /// Why a report cannot be trusted wholly.

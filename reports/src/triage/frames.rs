@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::symbolize::{Expanded, Resolved};
-use crate::trace::{Frame, Report, Role, Stack, normalize};
+use crate::trace::{Frame, Report, Role, Stack};
 
 /// A stack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -42,26 +42,29 @@ pub struct TriageFrame {
 pub(super) fn stacks(report: &Report, expanded: Option<Expanded>) -> Vec<TriageStack> {
     let resolved = expanded.map(|expanded| expanded.stacks).unwrap_or_default();
     let mut resolved = resolved.into_iter();
-    let mut stacks: Vec<_> = report
+    let guilty = report.guilty_frame();
+    report
         .stacks
         .iter()
-        .map(|stack| {
+        .enumerate()
+        .map(|(at, stack)| {
             let mut resolved = resolved.next().unwrap_or_default().into_iter();
-            let frames = stack.frames.iter();
+            let frames = stack.frames.iter().enumerate();
             TriageStack {
                 role: role(report, stack).to_owned(),
                 frames: frames
-                    .flat_map(|frame| published(frame, resolved.next()))
+                    .flat_map(|(nth, frame)| {
+                        let mut frames = published(frame, resolved.next());
+                        // What was inlined into it comes before it.
+                        if let Some(last) = frames.last_mut() {
+                            last.guilty = guilty == Some((at, nth));
+                        }
+                        frames
+                    })
                     .collect(),
             }
         })
-        .collect();
-    if let Some(guilty) = &report.guilty
-        && let Some((stack, frame)) = to_blame(report, &stacks, &guilty.function)
-    {
-        stacks[stack].frames[frame].guilty = true;
-    }
-    stacks
+        .collect()
 }
 
 /// The file of the frame that is marked.
@@ -75,23 +78,6 @@ fn role(report: &Report, stack: &Stack) -> &'static str {
         Role::Crash if report.details.access.is_some() => "access",
         role => role.name(),
     }
-}
-
-/// Where a function stands first: in the crash's own stack, else in another one.
-fn to_blame(report: &Report, stacks: &[TriageStack], function: &str) -> Option<(usize, usize)> {
-    let (own, others): (Vec<_>, Vec<_>) =
-        (0..stacks.len()).partition(|&at| report.stacks[at].role == Role::Crash);
-    own.into_iter().chain(others).find_map(|at| {
-        let named = |frame: &TriageFrame, reliable| {
-            frame.reliable == reliable && normalize(&frame.function) == function
-        };
-        let frames = &stacks[at].frames;
-        // A `?` frame is left over from an earlier call more often than not.
-        let frame = [true, false]
-            .iter()
-            .find_map(|&reliable| frames.iter().position(|frame| named(frame, reliable)))?;
-        Some((at, frame))
-    })
 }
 
 fn published(frame: &Frame, resolved: Option<Resolved>) -> Vec<TriageFrame> {
@@ -126,5 +112,82 @@ fn as_printed(frame: &Frame) -> TriageFrame {
         inlined,
         reliable: frame.reliable,
         guilty: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::symbolize::{SourceFrame, Unresolved};
+    use crate::trace::parse;
+
+    const LOG: &[u8] = b"\
+BUG: KASAN: slab-use-after-free in walk+0x10/0x40
+Read of size 8 at addr ffff888018474150 by task init/1
+Call Trace:
+ kasan_report+0xba/0xdc
+ ? walk+0x1/0x40
+ walk+0x10/0x40
+ caller+0x20/0x90
+==================================================================
+";
+
+    fn report() -> Report {
+        parse(LOG).remove(0)
+    }
+
+    fn marked(stacks: &[TriageStack]) -> Vec<(&str, bool)> {
+        let frames = stacks.iter().flat_map(|stack| &stack.frames);
+        let guilty = frames.filter(|frame| frame.guilty);
+        guilty
+            .map(|frame| (frame.function.as_str(), frame.reliable))
+            .collect()
+    }
+
+    #[test]
+    fn the_reliable_frame_is_marked_by_any_name_that_it_has() {
+        let mut report = report();
+        assert_eq!(marked(&stacks(&report, None)), [("walk", true)]);
+        let (stack, frame) = report.guilty_frame().unwrap();
+        report.stacks[stack].frames[frame].symbol = "__x64_sys_read.isra.0".to_owned();
+        report.guilty.as_mut().unwrap().function = "sys_read".to_owned();
+        assert_eq!(
+            marked(&stacks(&report, None)),
+            [("__x64_sys_read.isra.0", true)]
+        );
+        report.guilty = None;
+        assert_eq!(marked(&stacks(&report, None)), []);
+    }
+
+    #[test]
+    fn what_was_inlined_comes_before_the_frame_to_blame() {
+        let report = report();
+        let (stack, guilty) = report.guilty_frame().unwrap();
+        let source = |function: &str, line, inlined| SourceFrame {
+            function: function.to_owned(),
+            file: Some("mm/a.c".to_owned()),
+            line: Some(line),
+            inlined,
+        };
+        let mut expanded = Expanded {
+            stacks: report
+                .stacks
+                .iter()
+                .map(|stack| vec![Err(Unresolved::NoSymbol); stack.frames.len()])
+                .collect(),
+            agreement: Default::default(),
+        };
+        expanded.stacks[stack][guilty] =
+            Ok(vec![source("inner", 7, true), source("walk", 9, false)]);
+        let stacks = stacks(&report, Some(expanded));
+        assert_eq!(marked(&stacks), [("walk", true)]);
+        let frames = &stacks[stack].frames;
+        let inner = &frames[guilty];
+        assert_eq!((inner.function.as_str(), inner.inlined), ("inner", true));
+        assert_eq!(inner.printed, None);
+        let walk = &frames[guilty + 1];
+        assert_eq!(walk.printed.as_deref(), Some("walk+0x10/0x40"));
+        assert_eq!((walk.file.as_deref(), walk.line), (Some("mm/a.c"), Some(9)));
+        assert_eq!(guilty_file(&stacks).as_deref(), Some("mm/a.c"));
     }
 }
