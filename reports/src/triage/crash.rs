@@ -27,6 +27,8 @@ pub struct Crash {
     pub title: String,
     /// Further titles that the same crash may be known by.
     pub alt_titles: Vec<String>,
+    /// The same for every report of one crash, from another boot or another build as well.
+    pub key: String,
     /// Class of the crash.
     #[serde(rename = "type", serialize_with = "kind_name")]
     #[schemars(rename = "type", schema_with = "kind_names")]
@@ -115,6 +117,7 @@ impl Crash {
             None => (None, None),
         };
         let stacks = frames::stacks(&report, expanded);
+        let key = report.key().to_string();
         let guilty = report.guilty.map(|guilty| GuiltyRecord {
             file: guilty.file.or_else(|| frames::guilty_file(&stacks)),
             function: guilty.function,
@@ -123,6 +126,7 @@ impl Crash {
         Ok(Self {
             title: report.title,
             alt_titles: report.alt_titles,
+            key,
             kind: report.kind,
             corrupted: report.corrupted.is_some(),
             corrupted_reason: report.corrupted.map(|why| why.to_string()),

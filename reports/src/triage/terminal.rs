@@ -77,6 +77,9 @@ impl Out {
         for title in crash.alt_titles.iter().take(LINES) {
             self.fact("or", text::line(title, LINE_MAX));
         }
+        if crash.key != crash.title {
+            self.fact("key", text::line(&crash.key, LINE_MAX));
+        }
         self.fact("type", crash.kind);
         if let Some(why) = &crash.corrupted_reason {
             let why = self.paint(text::line(why, LINE_MAX), Style::new().yellow());
@@ -283,6 +286,7 @@ mod tests {
     fn a_report_reads_so() {
         let mut crash = crash();
         crash.alt_titles = vec!["bad-access in walk".to_owned()];
+        crash.key = "KASAN: slab-use-after-free Read in walk_all".to_owned();
         crash.corrupted_reason = Some("cut short: the log ends within it".to_owned());
         (crash.release, crash.taint) = (Some("6.12.117".to_owned()), Some("G        W".to_owned()));
         crash.source_note = Some("2 of the trace's 4 functions differ".to_owned());
