@@ -274,7 +274,7 @@ mod tests {
             .replace("(?:^", "(?:")
             .replace("|$", "|");
         let bare = bare.trim_start_matches('^').trim_end_matches('$');
-        let any = string_regex(&bare).unwrap();
+        let any = string_regex(bare).unwrap();
         let mut runner = TestRunner::deterministic();
         (0..64)
             .map(|_| any.new_tree(&mut runner).unwrap().current())
