@@ -32,7 +32,7 @@ Call Trace:
 
 /// An assertion that fails in the first of these frames.
 fn assertion(header: &str, frames: &[&str]) -> String {
-    let (first, rest) = frames.split_first().unwrap();
+    let (first, rest) = (frames[0], &frames[1..]);
     let rest: String = rest.iter().map(|frame| format!(" {frame}\n")).collect();
     format!(
         "\

@@ -2,8 +2,6 @@
 //! One console of every kind of crash and of every architecture, made up for this test:
 //! the layout is the kernel's, the functions and numbers are not.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set up must stop")]
-
 mod arm;
 mod assertion;
 mod fault;
