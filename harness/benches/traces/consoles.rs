@@ -38,7 +38,7 @@ impl Expected {
         report.title == self.title
             && report.kind.name() == self.kind
             && guilty == self.guilty.as_ref()
-            && report.corrupted.is_some() == self.corrupted.is_some()
+            && report.corrupted.map(|why| why.to_string()) == self.corrupted
             && report.panicked == self.panicked
     }
 }
