@@ -133,6 +133,11 @@ impl Home {
         self.root.join("kernels")
     }
 
+    /// The store of saved guests.
+    pub fn guests(&self) -> Utf8PathBuf {
+        self.root.join("guests")
+    }
+
     /// Logs of kernel builds.
     pub fn logs(&self) -> Utf8PathBuf {
         self.root.join("logs")

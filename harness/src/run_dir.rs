@@ -127,6 +127,11 @@ impl RunDir {
         fresh(self.scratch())
     }
 
+    /// A fresh folder within the scratch folder; `name` is a plain file name.
+    pub fn scratch_for(&self, name: &str) -> Result<Utf8PathBuf, RunDirError> {
+        fresh(self.scratch().join(name))
+    }
+
     /// Removes what only a running harness needs.
     pub fn remove_scratch(&self) {
         // What cannot be removed now is removed by whoever goes on with the run.

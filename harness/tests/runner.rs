@@ -172,6 +172,7 @@ async fn run_guest(mut guest: FakeGuest) -> Ran {
             filter: String::new(),
         }],
         sample_ms: 1000,
+        wake: None,
     };
     let limits = Limits::default();
     let machine = Machine::default();
@@ -180,6 +181,7 @@ async fn run_guest(mut guest: FakeGuest) -> Ran {
         machine: &machine,
         limits: &limits,
         assumed_slowness: 2.0,
+        restored: None,
     };
     let mut told = Vec::new();
     let started = tokio::time::Instant::now();

@@ -383,8 +383,11 @@ pub enum Ended {
 /// How long things took, in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timing {
-    /// From QEMU's start to the guest's readiness.
+    /// From QEMU's start to the guest's readiness, be it booted or restored.
     pub boot_ms: Option<u64>,
+    /// Whether the guest was restored instead of booted.
+    #[serde(default)]
+    pub restored: bool,
     /// From the workload's start to its end.
     pub workload_ms: Option<u64>,
     /// From the workload's start to the first finding.

@@ -13,6 +13,7 @@ use crate::machine::{self, MachineError};
 use crate::probes::Probes;
 use crate::sampler::{Sampler, millis};
 use crate::swap::{self, SwapError};
+use crate::wake::{self, WakeError};
 use crate::workload::{Plan, PlanError, Stage};
 
 /// Shortest time between two samples: they must not be the load themselves.
@@ -27,6 +28,8 @@ enum JobError {
     Version(u32),
     #[error(transparent)]
     Params(#[from] ParamError),
+    #[error(transparent)]
+    Wake(#[from] WakeError),
     #[error(transparent)]
     Swap(#[from] SwapError),
     #[error(transparent)]
@@ -50,6 +53,9 @@ pub(crate) fn run(line: &[u8], events: &Events) {
 
 fn try_run(line: &[u8], events: &Events) -> Result<u64, JobError> {
     let job = parse(line)?;
+    if let Some(missed) = &job.wake {
+        wake::wake(missed)?;
+    }
     let plan = Plan::new(job.workload, &job.params)?;
     swap::on()?;
     let (probes, refused) = Probes::arm(&job.probes);
@@ -109,8 +115,8 @@ mod tests {
 
     #[test]
     fn a_job_of_another_version_is_refused_whatever_its_shape() {
-        let refused = parse(br#"{"version":2,"anything":[]}"#);
-        assert!(matches!(refused, Err(JobError::Version(2))));
+        let refused = parse(br#"{"version":1,"anything":[]}"#);
+        assert!(matches!(refused, Err(JobError::Version(1))));
     }
 
     #[test]
@@ -119,8 +125,8 @@ mod tests {
             "",
             "{",
             "[]",
-            r#"{"version":1}"#,
-            r#"{"version":1,"workload":"other"}"#,
+            r#"{"version":2}"#,
+            r#"{"version":2,"workload":"other"}"#,
         ] {
             assert!(
                 matches!(parse(line.as_bytes()), Err(JobError::Line(_))),

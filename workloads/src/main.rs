@@ -18,6 +18,7 @@ mod ssh;
 mod stamp;
 mod swap;
 mod terrain;
+mod wake;
 mod worker;
 mod workload;
 

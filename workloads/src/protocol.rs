@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// Version of this protocol; a guest refuses a job of another version.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Name of the virtio-serial port that carries the job and its events.
 pub const JOB_PORT: &str = "org.swapmig.job";
@@ -39,6 +39,19 @@ pub struct Job {
     pub probes: Vec<Probe>,
     /// Milliseconds between two [`Event::Sample`]s.
     pub sample_ms: u64,
+    /// What a guest that slept in a file has missed; filled in when the job is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wake: Option<Wake>,
+}
+
+/// What a guest that was saved and restored lacks: the time of day, and randomness of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wake {
+    /// Milliseconds since the epoch, by the host's clock.
+    pub unix_ms: u64,
+    /// Random bytes, different for every guest.
+    pub entropy: [u8; 32],
 }
 
 /// The workloads a guest knows.

@@ -120,4 +120,7 @@ pub(super) struct RunOptions {
     /// How many guests run at once; as many as CPUs and memory allow by default.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) jobs: Option<u16>,
+    /// Boot every guest; by default a kernel boots once, and its cells go on from there.
+    #[arg(long)]
+    pub(super) no_saved: bool,
 }

@@ -50,6 +50,7 @@ fn names() -> Result<KnownNames, Failure> {
 }
 
 async fn start(setting: &Setting, plan: Plan, options: RunOptions) -> Result<ExitCode, Failure> {
+    let how = How::of(&options);
     let id = run_id(&plan.name);
     let path = options.out.unwrap_or_else(|| setting.home.runs().join(&id));
     let record = dispatch::record(id, &plan, options.seeds, setting.host()?);
@@ -57,7 +58,7 @@ async fn start(setting: &Setting, plan: Plan, options: RunOptions) -> Result<Exi
     dir.write(PLAN, plan.text.as_bytes())
         .map_err(Failure::host)?;
     dir.write_record(&record).map_err(Failure::host)?;
-    carry_out(setting, plan, dir, record, options.jobs).await
+    carry_out(setting, plan, dir, record, &how).await
 }
 
 /// The rest of a run belongs to the same plan and the same kind of guest, or it would be another run.
@@ -66,6 +67,7 @@ async fn go_on(
     run: Utf8PathBuf,
     options: RunOptions,
 ) -> Result<ExitCode, Failure> {
+    let how = How::of(&options);
     let record = Run::read(run.as_std_path()).map_err(Failure::usage)?.record;
     let plan = Plan::load(path, &names()?, record.seeds).map_err(Failure::usage)?;
     let dir = RunDir::open(run).map_err(Failure::usage)?;
@@ -91,7 +93,22 @@ async fn go_on(
         finished: None,
         ..record
     };
-    carry_out(&setting, plan, dir, record, options.jobs).await
+    carry_out(&setting, plan, dir, record, &how).await
+}
+
+/// How guests are run, whatever the plan.
+struct How {
+    jobs: Option<u16>,
+    saved: bool,
+}
+
+impl How {
+    fn of(options: &RunOptions) -> Self {
+        Self {
+            jobs: options.jobs,
+            saved: !options.no_saved,
+        }
+    }
 }
 
 async fn carry_out(
@@ -99,9 +116,9 @@ async fn carry_out(
     plan: Plan,
     dir: RunDir,
     record: RunRecord,
-    asked_jobs: Option<u16>,
+    how: &How,
 ) -> Result<ExitCode, Failure> {
-    let jobs = jobs(asked_jobs, &plan.machine)?;
+    let jobs = jobs(how.jobs, &plan.machine)?;
     let mut view = view();
     let choice = &setting.choice;
     let note = format!(
@@ -118,7 +135,7 @@ async fn carry_out(
     ];
     let stop = stop_on_signals()?;
     let ran = dispatch::run(
-        setting.context(jobs),
+        setting.context(jobs, how.saved)?,
         plan,
         dir.clone(),
         record,

@@ -14,6 +14,7 @@ use crate::accel::{self, Choice};
 use crate::catalogue::{CatalogueError, Images};
 use crate::event::Sink;
 use crate::guest::launcher::Launcher;
+use crate::guest::saved::SavedGuests;
 use crate::guest_binary;
 use crate::home::Home;
 use crate::image::{ImageSpec, Tools};
@@ -66,15 +67,21 @@ impl Setting {
         }
     }
 
-    pub(super) fn context(&self, jobs: usize) -> Arc<Context> {
-        Arc::new(Context {
+    pub(super) fn context(&self, jobs: usize, saved: bool) -> Result<Arc<Context>, Failure> {
+        let saved = match saved {
+            true => Some(SavedGuests::of(self.home.clone()).map_err(Failure::host)?),
+            false => None,
+        };
+        Ok(Arc::new(Context {
             images: self.images.clone(),
             store: KernelStore::new(self.home.clone()),
             choice: self.choice.clone(),
             launcher: self.launcher.clone(),
             image: self.image_spec(),
             jobs,
-        })
+            qemu: accel::qemu_version().map_err(Failure::host)?,
+            saved,
+        }))
     }
 }
 

@@ -109,7 +109,7 @@ async fn boot(
         dir: dir.into(),
         answer_within: answer_within(setting),
     };
-    let mut guest = QemuGuest::start(&spec, &setting.launcher)
+    let mut guest = QemuGuest::boot(&spec, &setting.launcher)
         .await
         .map_err(Failure::host)?;
     let limit = Budget::assumed(

@@ -21,6 +21,8 @@ pub struct Descriptors {
     pub ssh: i32,
     /// The swap disk, a file without a name.
     pub swap: i32,
+    /// The file that holds a saved guest's memory.
+    pub memory: i32,
 }
 
 /// The numbers that every guest uses.
@@ -29,7 +31,19 @@ pub const DESCRIPTORS: Descriptors = Descriptors {
     job: 11,
     ssh: 12,
     swap: 13,
+    memory: 14,
 };
+
+/// How a guest comes to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// It boots.
+    Boot,
+    /// It boots with its memory in a file, and can be saved.
+    BootToSave,
+    /// It goes on where a saved one was stopped, with a private copy of that one's memory.
+    Restore,
+}
 
 /// Everything that QEMU's command line depends on.
 #[derive(Debug, Clone, Copy)]
@@ -42,8 +56,10 @@ pub struct CommandLine<'a> {
     pub kernel: &'a Utf8Path,
     /// Initramfs.
     pub initramfs: &'a Utf8Path,
-    /// The file into which QEMU writes the serial console.
+    /// The file to whose end QEMU writes the serial console.
     pub console: &'a Utf8Path,
+    /// How the guest comes to be.
+    pub start: Start,
 }
 
 /// How long a guest may hang before its kernel's own detectors have said so: twice
@@ -93,7 +109,10 @@ impl CommandLine<'_> {
         add(&["-append", KERNEL_ARGUMENTS]);
         add(&[
             "-chardev",
-            &format!("file,id=console,path={}", option_value(self.console)),
+            &format!(
+                "file,id=console,append=on,path={}",
+                option_value(self.console)
+            ),
         ]);
         add(&["-serial", "chardev:console"]);
         add(&["-chardev", &format!("socket,id=qmp,fd={}", DESCRIPTORS.qmp)]);
@@ -127,6 +146,23 @@ impl CommandLine<'_> {
             ),
         ]);
         add(&["-device", "virtio-blk-pci,drive=swap"]);
+        let shared = match self.start {
+            Start::Boot => return arguments,
+            Start::BootToSave => "on",
+            Start::Restore => "off",
+        };
+        add(&[
+            "-object",
+            &format!(
+                "memory-backend-file,id=ram,size={}M,mem-path=/proc/self/fd/{},share={shared}",
+                machine.memory_mib, DESCRIPTORS.memory
+            ),
+            "-machine",
+            "memory-backend=ram",
+        ]);
+        if self.start == Start::Restore {
+            add(&["-incoming", "defer"]);
+        }
         arguments
     }
 }
@@ -147,6 +183,7 @@ mod tests {
             kernel: "k".into(),
             initramfs: "i".into(),
             console: "run,1/console.log".into(),
+            start: Start::Boot,
         }
         .arguments()
         .join(" ")

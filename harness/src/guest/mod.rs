@@ -7,7 +7,9 @@ pub mod console;
 pub mod escape;
 pub mod jobport;
 pub mod launcher;
+mod monitor;
 pub mod qemu;
+pub mod saved;
 pub mod ssh;
 
 pub use api::{Guest, GuestError, Signal};

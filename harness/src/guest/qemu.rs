@@ -12,10 +12,10 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use command_fds::{CommandFdExt, FdMapping};
 use futures_util::StreamExt;
-use qapi::futures::{QapiService, QmpStreamTokio};
+use qapi::futures::QmpStreamTokio;
 use qapi::qmp;
-use swapmig_workloads::protocol::Job;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, WriteHalf};
+use swapmig_workloads::protocol::{Job, Wake};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::Child;
@@ -23,9 +23,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::command::{CommandLine, DESCRIPTORS};
+use super::command::{CommandLine, DESCRIPTORS, Start};
 use super::console::ConsoleTail;
 use super::launcher::Launcher;
+use super::monitor::Monitor;
+use super::saved::Saved;
 use super::ssh::{self, SshKeys};
 use super::{Guest, GuestError, Signal, jobport};
 use crate::accel::{Accelerator, QEMU};
@@ -37,7 +39,9 @@ const CONSOLE_POLL: Duration = Duration::from_millis(20);
 const SIGNALS: usize = 256;
 /// How many bytes of events a guest may send: what is kept of them is bounded by this.
 const JOB_PORT_MAX: u64 = 32 << 20;
-/// How many bytes of QEMU's own words go into a reason.
+/// The file of QEMU's own words.
+const WORDS: &str = "qemu.log";
+/// How many bytes of them go into a reason.
 const LAST_WORDS: usize = 500;
 /// What is asked of a guest that hangs: the file it becomes and the command that prints it.
 const DIAGNOSIS: [(&str, &str); 4] = [
@@ -88,11 +92,22 @@ impl Channel {
     }
 }
 
+/// Where a guest begins.
+struct Origin<'a> {
+    start: Start,
+    /// The file that its memory lies in.
+    memory: Option<&'a File>,
+    /// What it printed before.
+    printed: &'a [u8],
+}
+
 /// A running QEMU with its channels.
 pub struct QemuGuest {
+    /// What a restored guest said before it was saved, and does not say again.
+    said: Option<Signal>,
     signals: mpsc::Receiver<Signal>,
     job: OwnedWriteHalf,
-    qmp: QapiService<QmpStreamTokio<WriteHalf<UnixStream>>>,
+    monitor: Monitor,
     ssh: StdUnixStream,
     keys: Arc<SshKeys>,
     answer_within: Duration,
@@ -103,14 +118,74 @@ pub struct QemuGuest {
 }
 
 impl QemuGuest {
-    /// Starts QEMU and waits until its monitor answers; the guest boots meanwhile.
-    pub async fn start(spec: &GuestSpec, launcher: &Launcher) -> Result<Self, GuestError> {
+    /// Boots a guest. Returns when QEMU's monitor answers; the guest boots meanwhile.
+    pub async fn boot(spec: &GuestSpec, launcher: &Launcher) -> Result<Self, GuestError> {
+        let origin = Origin {
+            start: Start::Boot,
+            memory: None,
+            printed: b"",
+        };
+        Self::start(spec, launcher, &origin).await
+    }
+
+    /// Boots a guest whose memory lies in `memory`, a file of the machine's size, so that it can
+    /// be saved.
+    pub async fn boot_to_save(
+        spec: &GuestSpec,
+        launcher: &Launcher,
+        memory: &File,
+    ) -> Result<Self, GuestError> {
+        let origin = Origin {
+            start: Start::BootToSave,
+            memory: Some(memory),
+            printed: b"",
+        };
+        Self::start(spec, launcher, &origin).await
+    }
+
+    /// Goes on where a saved guest was stopped. What that one had printed and said is printed and
+    /// said again, so that the cell's files tell the whole story.
+    pub async fn restore(
+        spec: &GuestSpec,
+        launcher: &Launcher,
+        saved: &Saved,
+    ) -> Result<Self, GuestError> {
+        let origin = Origin {
+            start: Start::Restore,
+            memory: Some(saved.memory()),
+            printed: saved.console(),
+        };
+        let state = saved.state().map_err(|source| GuestError::Channel {
+            what: "saved state",
+            source,
+        })?;
+        let mut guest = Self::start(spec, launcher, &origin).await?;
+        let loaded = guest.monitor.load(&state).await;
+        if let Err(error) = loaded {
+            guest.end().await;
+            let words = last_words(&spec.dir.join(WORDS));
+            return Err(GuestError::Qmp(format!("{error} {words}")));
+        }
+        guest.said = Some(Signal::Event(saved.ready()));
+        Ok(guest)
+    }
+
+    /// Stops a guest that was booted to be saved, and writes what is not in its memory.
+    pub async fn save(&self, state: &File) -> Result<(), GuestError> {
+        self.monitor.save(state).await
+    }
+
+    async fn start(
+        spec: &GuestSpec,
+        launcher: &Launcher,
+        origin: &Origin<'_>,
+    ) -> Result<Self, GuestError> {
         let console = spec.dir.join("console.log");
         let make = |what, source| GuestError::Channel { what, source };
         // Made here so that it can be read before QEMU opens it.
-        File::create(&console).map_err(|e| make("console", e))?;
+        std::fs::write(&console, origin.printed).map_err(|e| make("console", e))?;
         let tail = ConsoleTail::open(&console).map_err(|e| make("console", e))?;
-        let words = spec.dir.join("qemu.log");
+        let words = spec.dir.join(WORDS);
         let (qmp, job, ssh) = (
             Channel::new("monitor")?,
             Channel::new("job channel")?,
@@ -124,6 +199,7 @@ impl QemuGuest {
             kernel: &spec.kernel,
             initramfs: &spec.initramfs,
             console: &console,
+            start: origin.start,
         }
         .arguments();
         let mut command = launcher.command(QEMU.into());
@@ -132,12 +208,16 @@ impl QemuGuest {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&words).map_err(|e| make("qemu.log", e))?);
-        let inherited = [
+        let mut inherited = vec![
             (qmp.theirs, DESCRIPTORS.qmp),
             (job.theirs, DESCRIPTORS.job),
             (ssh.theirs, DESCRIPTORS.ssh),
             (swap, DESCRIPTORS.swap),
         ];
+        if let Some(memory) = origin.memory {
+            let memory = memory.try_clone().map_err(|e| make("memory", e))?;
+            inherited.push((memory.into(), DESCRIPTORS.memory));
+        }
         command
             .fd_mappings(
                 inherited
@@ -181,6 +261,7 @@ impl QemuGuest {
             delivering.clone(),
         ));
 
+        let socket = qmp.ours.try_clone().map_err(|e| make("monitor", e))?;
         let qmp = into_tokio(qmp.ours).map_err(|e| make("monitor", e))?;
         let negotiation = async {
             let stream = QmpStreamTokio::open(qmp).await?.negotiate().await?;
@@ -189,15 +270,14 @@ impl QemuGuest {
         let (service, events) = tokio::time::timeout(spec.answer_within, negotiation)
             .await
             .map_err(|_| GuestError::Qmp(format!("no greeting within {:?}", spec.answer_within)))?
-            .map_err(|e| {
-                GuestError::Qmp(format!("{e}; {}", last_words(&spec.dir.join("qemu.log"))))
-            })?;
+            .map_err(|e| GuestError::Qmp(format!("{e}; {}", last_words(&spec.dir.join(WORDS)))))?;
         tasks.spawn(follow_monitor(events, sender, delivering));
 
         Ok(Self {
+            said: None,
             signals,
             job: job_writer,
-            qmp: service,
+            monitor: Monitor::new(service, socket, spec.answer_within),
             ssh: ssh.ours,
             keys: spec.keys.clone(),
             answer_within: spec.answer_within,
@@ -211,22 +291,13 @@ impl QemuGuest {
     pub fn ssh(&self) -> std::io::Result<(StdUnixStream, Arc<SshKeys>)> {
         Ok((self.ssh.try_clone()?, self.keys.clone()))
     }
-
-    /// Registers of every virtual CPU, as QEMU's monitor prints them.
-    async fn registers(&self) -> Option<String> {
-        let command = qmp::human_monitor_command {
-            command_line: "info registers -a".into(),
-            cpu_index: None,
-        };
-        tokio::time::timeout(self.answer_within, self.qmp.execute(command))
-            .await
-            .ok()?
-            .ok()
-    }
 }
 
 impl Guest for QemuGuest {
     async fn next(&mut self) -> Signal {
+        if let Some(said) = self.said.take() {
+            return said;
+        }
         match self.signals.recv().await {
             Some(signal) => signal,
             None => std::future::pending().await,
@@ -234,7 +305,11 @@ impl Guest for QemuGuest {
     }
 
     async fn send_job(&mut self, job: &Job) -> Result<(), GuestError> {
-        let mut line = serde_json::to_vec(job).map_err(|e| GuestError::Send(e.into()))?;
+        let job = Job {
+            wake: Some(wake()?),
+            ..job.clone()
+        };
+        let mut line = serde_json::to_vec(&job).map_err(|e| GuestError::Send(e.into()))?;
         line.push(b'\n');
         tokio::time::timeout(self.answer_within, self.job.write_all(&line))
             .await
@@ -244,7 +319,7 @@ impl Guest for QemuGuest {
 
     async fn diagnose(&mut self) -> Vec<(String, Vec<u8>)> {
         let mut files = Vec::new();
-        if let Some(registers) = self.registers().await {
+        if let Some(registers) = self.monitor.registers().await {
             files.push(("registers".to_owned(), registers.into_bytes()));
         }
         let Ok((stream, keys)) = self.ssh() else {
@@ -277,6 +352,24 @@ impl Guest for QemuGuest {
         // that the task which tells is gone, and the child with it.
         let _ = self.exit.wait_for(Option::is_some).await;
     }
+}
+
+/// What a guest may have missed: the time, and randomness of its own.
+fn wake() -> Result<Wake, GuestError> {
+    let since_epoch = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_err(|e| GuestError::Send(std::io::Error::other(e)))?;
+    let mut entropy = [0; 32];
+    let got = rustix::rand::getrandom(&mut entropy, rustix::rand::GetRandomFlags::empty())
+        .map_err(|e| GuestError::Send(e.into()))?;
+    // So few bytes are never cut; a guest with the same numbers as its sibling must not pass unseen.
+    if got < entropy.len() {
+        return Err(GuestError::Send(std::io::ErrorKind::UnexpectedEof.into()));
+    }
+    Ok(Wake {
+        unix_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+        entropy,
+    })
 }
 
 fn into_tokio(stream: StdUnixStream) -> std::io::Result<UnixStream> {

@@ -6,24 +6,27 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use swapmig_reports::record::{CellId, Ended, FORMAT, HostRecord, KernelRecord, RunRecord};
 use swapmig_reports::symbolize::Symbolizer;
 use swapmig_workloads::protocol::{self, Job};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OnceCell, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::budget::Budget;
 use super::cell;
-use super::executor::{self, Outcome, Task};
+use super::executor::{self, Outcome, Restored, Task};
 use super::observation::Observation;
-use crate::accel::Choice;
+use super::saving;
+use crate::accel::{Choice, host_cpu};
 use crate::catalogue::{CatalogueError, Images, Line, Variant};
 use crate::event::{CellEvent, Event, KernelEvent, Sink, SinkError};
-use crate::guest::Guest;
 use crate::guest::launcher::Launcher;
 use crate::guest::qemu::{GuestSpec, QemuGuest};
+use crate::guest::saved::{Ingredients, Key, Saved, SavedGuests};
 use crate::guest::ssh::SshKeys;
+use crate::guest::{Guest, GuestError};
 use crate::home::Cancel;
 use crate::image::{Image, ImageSpec};
 use crate::kernel::{BuildProgress, Kernel, KernelError, KernelStore};
@@ -44,12 +47,16 @@ pub struct Context {
     pub store: KernelStore,
     /// Accelerator and why.
     pub choice: Choice,
+    /// First line of QEMU's `--version`.
+    pub qemu: String,
     /// Starts QEMU.
     pub launcher: Launcher,
     /// What the image is made of.
     pub image: ImageSpec,
     /// How many guests run at once.
     pub jobs: usize,
+    /// Saved guests; none when every cell has to boot.
+    pub saved: Option<SavedGuests>,
 }
 
 /// Why a run could not be carried out. What was written before is intact.
@@ -94,6 +101,15 @@ pub enum RunError {
 struct ReadyKernel {
     kernel: Kernel,
     armed: Armed,
+    /// A guest that has booted it, once somebody needed one; none when it has to be booted each time.
+    saved: OnceCell<Option<Arc<Saved>>>,
+}
+
+/// What guests are booted from.
+struct Boot {
+    initramfs: Utf8PathBuf,
+    digest: String,
+    keys: Arc<SshKeys>,
 }
 
 #[derive(Clone)]
@@ -207,7 +223,11 @@ async fn cells(
 
     // Within the run's directory, which nobody else can read: it holds the guests' host key.
     let image = Image::build(&context.image, &dir.fresh_scratch()?)?;
-    let keys = Arc::new(SshKeys::of(&image));
+    let boot = Arc::new(Boot {
+        keys: Arc::new(SshKeys::of(&image)),
+        initramfs: image.initramfs,
+        digest: image.digest,
+    });
 
     let plan = Arc::new(plan);
     let slots = Arc::new(Semaphore::new(context.jobs));
@@ -225,18 +245,19 @@ async fn cells(
             stop: stop.clone(),
             ready: ready.clone(),
             expected: variant.expectation(cell.workload).to_record(),
-            initramfs: image.initramfs.clone(),
-            keys: keys.clone(),
+            boot: boot.clone(),
             cell,
         };
         let slots = slots.clone();
         running.spawn(async move {
+            // Before a slot is taken: whoever waits for another's boot keeps no guest from running.
+            let saved = runner.saved(&slots).await;
             // The semaphore is never closed.
             let _slot = slots.acquire_owned().await;
             if runner.stop.is_cancelled() {
                 Ok(())
             } else {
-                runner.run().await
+                runner.run(saved).await
             }
         });
     }
@@ -299,7 +320,18 @@ async fn kernels(
                     )));
                 }
                 events.kernel(&name, KernelEvent::Settled(settled(&kernel)));
-                ready.insert(name, (Arc::new(ReadyKernel { kernel, armed }), variant));
+                let saved = OnceCell::new();
+                ready.insert(
+                    name,
+                    (
+                        Arc::new(ReadyKernel {
+                            kernel,
+                            armed,
+                            saved,
+                        }),
+                        variant,
+                    ),
+                );
             }
             Err(_) if stop.is_cancelled() => break,
             Err(record) => events.kernel(&name, KernelEvent::Settled(record)),
@@ -401,19 +433,18 @@ struct CellRunner {
     stop: CancellationToken,
     ready: Arc<ReadyKernel>,
     expected: swapmig_reports::record::Expected,
-    initramfs: camino::Utf8PathBuf,
-    keys: Arc<SshKeys>,
+    boot: Arc<Boot>,
     cell: PlannedCell,
 }
 
 impl CellRunner {
-    async fn run(self) -> Result<(), RunError> {
+    async fn run(self, saved: Option<Arc<Saved>>) -> Result<(), RunError> {
         let id = self.cell.id.clone();
         let dir = self.dir.fresh_cell(&id)?;
         let job = self.job();
         crate::run_dir::write_json(&dir.join("job.json"), &job)?;
         self.events.cell(&id, CellEvent::Started);
-        let Some(outcome) = self.drive(&dir, &job).await else {
+        let Some(outcome) = self.drive(&dir, &job, saved.as_deref()).await else {
             return Ok(());
         };
         for (name, content) in &outcome.diagnosis {
@@ -448,6 +479,7 @@ impl CellRunner {
             params: self.cell.params.clone(),
             probes: self.ready.armed.probes().to_vec(),
             sample_ms: SAMPLE_MS,
+            wake: None,
         }
     }
 
@@ -459,22 +491,130 @@ impl CellRunner {
             .ok()
     }
 
-    /// Runs the guest; [`None`] when the run was stopped meanwhile.
-    async fn drive(&self, dir: &Utf8Path, job: &Job) -> Option<Outcome> {
-        let assumed = self.context.choice.accelerator.assumed_slowness();
-        let slowness = self.plan.limits.slowness.unwrap_or(assumed);
-        let spec = GuestSpec {
+    /// What a guest is started from, its logs in `dir`.
+    fn spec(&self, dir: &Utf8Path) -> GuestSpec {
+        let slowness = self.plan.limits.slowness.unwrap_or(self.assumed_slowness());
+        GuestSpec {
             accelerator: self.context.choice.accelerator,
             machine: self.plan.machine.clone(),
             kernel: self.ready.kernel.bzimage.clone(),
-            initramfs: self.initramfs.clone(),
-            keys: self.keys.clone(),
+            initramfs: self.boot.initramfs.clone(),
+            keys: self.boot.keys.clone(),
             dir: dir.into(),
             answer_within: Duration::from_secs_f64(ANSWER_SECONDS * slowness),
+        }
+    }
+
+    fn assumed_slowness(&self) -> f64 {
+        self.context.choice.accelerator.assumed_slowness()
+    }
+
+    fn note(&self, text: String) {
+        self.events.send(Event::Note(text));
+    }
+
+    fn key(&self) -> Key {
+        Key::of(&Ingredients {
+            qemu: &self.context.qemu,
+            accelerator: self.context.choice.accelerator,
+            cpu: &host_cpu(),
+            machine: &self.plan.machine,
+            kernel: self.ready.kernel.key.as_str(),
+            image: &self.boot.digest,
+        })
+    }
+
+    /// The saved guest of the cell's kernel; the first cell that asks boots and saves it.
+    async fn saved(&self, slots: &Semaphore) -> Option<Arc<Saved>> {
+        let store = self.context.saved.as_ref()?;
+        let made = || async {
+            let _slot = slots.acquire().await;
+            tokio::select! {
+                saved = self.find_or_save(store) => saved,
+                () = self.stop.cancelled() => None,
+            }
         };
-        let mut guest = tokio::select! {
-            guest = QemuGuest::start(&spec, &self.context.launcher) => match guest {
-                Ok(guest) => guest,
+        self.ready.saved.get_or_init(made).await.clone()
+    }
+
+    async fn find_or_save(&self, store: &SavedGuests) -> Option<Arc<Saved>> {
+        let name = kernel_name(&self.cell.id);
+        let key = self.key();
+        let (store_there, key_there) = (store.clone(), key.clone());
+        let found = tokio::task::spawn_blocking(move || store_there.open(&key_there)).await;
+        match found {
+            Ok(Ok(Some(saved))) => return Some(Arc::new(saved)),
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => self.note(format!("kernel {name}, saved guest: {error}")),
+            Err(defect) => self.note(format!("kernel {name}, saved guest: {defect}")),
+        }
+        let saved = match self.dir.scratch_for(key.as_str()) {
+            Ok(dir) => {
+                let limits = Budget::assumed(&self.plan.limits, self.assumed_slowness());
+                let spec = self.spec(&dir);
+                saving::save(store, &key, &spec, &self.context.launcher, limits.boot)
+                    .await
+                    .map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        match saved {
+            Ok(saved) => {
+                self.note(format!(
+                    "kernel {name} has booted in {:.1} s and is saved",
+                    saved.boot().as_secs_f64()
+                ));
+                Some(Arc::new(saved))
+            }
+            Err(reason) => {
+                self.note(format!(
+                    "kernel {name} is booted for each cell, for a guest of it could not be saved: {reason}"
+                ));
+                None
+            }
+        }
+    }
+
+    /// Starts the cell's guest; with it, what a restored one has behind it.
+    async fn start(
+        &self,
+        dir: &Utf8Path,
+        saved: Option<&Saved>,
+    ) -> Result<(QemuGuest, Option<Restored>), GuestError> {
+        let spec = self.spec(dir);
+        let launcher = &self.context.launcher;
+        let Some(saved) = saved else {
+            return Ok((QemuGuest::boot(&spec, launcher).await?, None));
+        };
+        let restored = GuestSpec {
+            initramfs: saved.initramfs(),
+            keys: saved.keys(),
+            ..spec.clone()
+        };
+        let began = tokio::time::Instant::now();
+        match QemuGuest::restore(&restored, launcher, saved).await {
+            Ok(guest) => {
+                let restored = Restored {
+                    boot: saved.boot(),
+                    took: began.elapsed(),
+                };
+                Ok((guest, Some(restored)))
+            }
+            Err(error) => {
+                self.note(format!(
+                    "{} boots, for its saved guest could not be restored: {error}",
+                    self.cell.id
+                ));
+                Ok((QemuGuest::boot(&spec, launcher).await?, None))
+            }
+        }
+    }
+
+    /// Runs the guest; [`None`] when the run was stopped meanwhile.
+    async fn drive(&self, dir: &Utf8Path, job: &Job, saved: Option<&Saved>) -> Option<Outcome> {
+        let (mut guest, restored) = tokio::select! {
+            started = self.start(dir, saved) => match started {
+                Ok(started) => started,
                 Err(error) => return Some(failed(error.to_string())),
             },
             () = self.stop.cancelled() => return None,
@@ -485,7 +625,8 @@ impl CellRunner {
             job,
             machine: &self.plan.machine,
             limits: &self.plan.limits,
-            assumed_slowness: assumed,
+            assumed_slowness: self.assumed_slowness(),
+            restored,
         };
         let outcome = tokio::select! {
             outcome = executor::execute(&mut guest, &task, &mut emit) => Some(outcome),

@@ -35,6 +35,17 @@ pub struct Task<'a> {
     pub limits: &'a Limits,
     /// How slow the guest is taken to be until its boot was measured.
     pub assumed_slowness: f64,
+    /// What a restored guest has behind it; absent for one that boots.
+    pub restored: Option<Restored>,
+}
+
+/// What a restored guest has behind it.
+#[derive(Debug, Clone, Copy)]
+pub struct Restored {
+    /// How long the boot was that it need not do again.
+    pub boot: Duration,
+    /// How long it took to restore it.
+    pub took: Duration,
 }
 
 /// What was seen, and the files of a guest that hung.
@@ -248,8 +259,13 @@ impl Cell<'_, '_> {
         if let Some(reason) = machine::difference(self.task.machine, cpus, memory_kib) {
             return Some(Ended::WrongMachine { reason });
         }
-        let boot = self.began.elapsed();
-        self.seen.timing.boot_ms = Some(millis(boot));
+        // A restored guest is as slow as it was when it booted, however quick its return.
+        let (ready, boot) = match self.task.restored {
+            Some(restored) => (restored.took, restored.boot),
+            None => (self.began.elapsed(), self.began.elapsed()),
+        };
+        self.seen.timing.boot_ms = Some(millis(ready));
+        self.seen.timing.restored = self.task.restored.is_some();
         self.budget = Budget::measured(self.task.limits, boot);
         self.enter(Phase::Running);
         if let Err(error) = guest.send_job(self.task.job).await {

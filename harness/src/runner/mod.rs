@@ -9,4 +9,5 @@ pub mod executor;
 pub mod findings;
 pub mod machine;
 pub mod observation;
+pub mod saving;
 pub mod verdict;
