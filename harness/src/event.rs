@@ -76,6 +76,8 @@ pub enum CellEvent {
         /// Its title.
         title: String,
     },
+    /// It ended in an ERROR, and is tried again.
+    TriedInVain(Box<CellRecord>),
     /// It has its verdict.
     Finished(Box<CellRecord>),
 }

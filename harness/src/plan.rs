@@ -13,6 +13,9 @@ use toml::Spanned;
 /// The plan of `swapmig check`.
 const CHECK: &str = include_str!("../../ci/plans/check.toml");
 
+/// Retries that a plan may ask for.
+const RETRIES_MAX: u32 = 10;
+
 /// A parsed plan.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -22,6 +25,8 @@ pub struct Plan {
     pub machine: Machine,
     /// Time limits.
     pub limits: Limits,
+    /// How often a cell that ends in an ERROR is tried again.
+    pub retries: u32,
     /// Every cell, in the order of the plan.
     pub cells: Vec<PlannedCell>,
     /// The text it was parsed from: a run keeps a copy.
@@ -106,6 +111,8 @@ struct PlanFile {
     machine: Machine,
     #[serde(default)]
     limits: Limits,
+    #[serde(default = "one_retry")]
+    retries: u32,
     #[serde(default)]
     workload: BTreeMap<Workload, WorkloadFile>,
     cells: Vec<GroupFile>,
@@ -125,6 +132,11 @@ struct GroupFile {
     workloads: Vec<Workload>,
     #[serde(default = "first_seed")]
     seeds: Vec<u64>,
+}
+
+/// Once: an accident of the host rarely strikes twice, and what does is no accident.
+fn one_retry() -> u32 {
+    1
 }
 
 fn first_seed() -> Vec<u64> {
@@ -234,6 +246,12 @@ impl Plan {
         };
         check_machine(&file.machine, impossible)?;
         check_limits(&file.limits, impossible)?;
+        if file.retries > RETRIES_MAX {
+            return Err(impossible(
+                format!("{} retries", file.retries),
+                "Give it at most 10: what fails that often is no accident.",
+            ));
+        }
 
         let params = checked_params(path, &text, &file.workload)?;
         let mut cells = Vec::new();
@@ -289,6 +307,7 @@ impl Plan {
             name: file.name,
             machine: file.machine,
             limits: file.limits,
+            retries: file.retries,
             cells,
             text,
         })

@@ -12,7 +12,12 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::FlockOperation;
 use serde::Serialize;
-use swapmig_reports::record::{CellId, CellRecord, RunRecord, Status};
+use swapmig_reports::record::{Attempt, CellId, CellRecord, RunRecord, Status};
+
+/// The file of a cell's result, within the cell's folder.
+pub const CELL: &str = "cell.json";
+/// The folder of tries that were put aside.
+const ATTEMPTS: &str = "attempts";
 
 /// A run's directory.
 #[derive(Debug, Clone)]
@@ -147,13 +152,43 @@ impl RunDir {
         self.path.join("cells").join(cell.name())
     }
 
+    /// Puts a try that ended in an ERROR aside, its files and all; does nothing when there is none.
+    pub fn set_aside(&self, cell: &CellId) -> Result<(), RunDirError> {
+        let tried = self.cell(cell);
+        if read_cell(&tried, cell).is_none() {
+            return Ok(());
+        }
+        let attempts = self.path.join(ATTEMPTS);
+        let create = |source| RunDirError::Create {
+            path: attempts.clone(),
+            source,
+        };
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&attempts)
+            .map_err(create)?;
+        let next = self.attempts(cell).len() + 1;
+        fs::rename(tried, attempts.join(format!("{}.{next}", cell.name()))).map_err(create)
+    }
+
+    /// The tries of a cell that were put aside, oldest first.
+    pub fn attempts(&self, cell: &CellId) -> Vec<Attempt> {
+        let folder = |n: usize| {
+            self.path
+                .join(ATTEMPTS)
+                .join(format!("{}.{n}", cell.name()))
+        };
+        (1..)
+            .map_while(|n| read_cell(&folder(n), cell))
+            .map(|record| record.as_attempt())
+            .collect()
+    }
+
     /// Whether a cell has a result that stands. An ERROR does not: it is nobody's
     /// verdict, and its cause may be mended.
     pub fn is_finished(&self, cell: &CellId) -> bool {
-        fs::read(self.cell(cell).join("cell.json"))
-            .ok()
-            .and_then(|text| serde_json::from_slice::<CellRecord>(&text).ok())
-            .is_some_and(|record| record.cell == *cell && record.status != Status::Error)
+        read_cell(&self.cell(cell), cell).is_some_and(|record| record.status != Status::Error)
     }
 
     /// Writes `run.json`.
@@ -165,6 +200,13 @@ impl RunDir {
     pub fn write(&self, name: &str, content: &[u8]) -> Result<(), RunDirError> {
         write_whole(&self.path.join(name), content)
     }
+}
+
+/// A cell's result in a folder, if it is there and whole.
+fn read_cell(dir: &Utf8Path, cell: &CellId) -> Option<CellRecord> {
+    let text = fs::read(dir.join(CELL)).ok()?;
+    let record: CellRecord = serde_json::from_slice(&text).ok()?;
+    (record.cell == *cell).then_some(record)
 }
 
 /// Makes a folder that nobody else can look into. What an earlier, unfinished

@@ -166,10 +166,12 @@ impl CellBuild {
             ended: Ended::Done,
             timing: Timing {
                 boot_ms: Some(230),
+                restored: false,
                 workload_ms: Some(7_900),
                 finding_ms: None,
                 total_ms: 8_410,
             },
+            attempts: Vec::new(),
             samples,
             vmstat: BTreeMap::from([
                 ("pgmigrate_success".to_owned(), (12, 13_911)),

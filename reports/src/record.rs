@@ -13,6 +13,7 @@
 //! RUN/cells/CELL/qemu.log       QEMU's own words
 //! RUN/cells/CELL/diagnosis-*.txt what a guest that hung was asked
 //! RUN/cells/CELL/cell.json      the result
+//! RUN/attempts/CELL.N/          the same of its Nth try, which ended in an ERROR
 //! RUN/report.html
 //! ```
 
@@ -144,6 +145,9 @@ pub struct CellRecord {
     pub ended: Ended,
     /// How long things took.
     pub timing: Timing,
+    /// Tries that ended in an ERROR before this one, oldest first; the folder of each is kept.
+    #[serde(default)]
+    pub attempts: Vec<Attempt>,
     /// Counters over the run of the workload.
     pub samples: Vec<Sample>,
     /// `/proc/vmstat` before and after, where it changed.
@@ -152,6 +156,32 @@ pub struct CellRecord {
     pub buddyinfo: (String, String),
     /// `/proc/swaps` before and after.
     pub swaps: (String, String),
+}
+
+/// A try of a cell that was not its last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// What it ended with.
+    pub status: Status,
+    /// The first reason for it.
+    pub reason: String,
+}
+
+impl CellRecord {
+    /// This try, as a later one remembers it.
+    pub fn as_attempt(&self) -> Attempt {
+        Attempt {
+            status: self.status,
+            reason: self.reasons.first().cloned().unwrap_or_default(),
+        }
+    }
+
+    /// Whether tries of the cell ended differently.
+    pub fn is_flaky(&self) -> bool {
+        self.attempts
+            .iter()
+            .any(|attempt| attempt.status != self.status)
+    }
 }
 
 /// A cell's verdict.

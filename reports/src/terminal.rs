@@ -6,7 +6,7 @@ use std::fmt::{Display, Write};
 use owo_colors::Style;
 
 use crate::findings::{self, FindingGroup};
-use crate::record::{Class, FrameRecord, KernelRecord, Status};
+use crate::record::{CellRecord, Class, FrameRecord, KernelRecord, Status};
 use crate::run::{Cell, Run};
 use crate::summary::{FIXED, Group, Mark, Outcome, Rate, Standing, Summary};
 use crate::text::{self, LINE_MAX, count, duration, percent, plural, range};
@@ -32,6 +32,7 @@ pub fn render(run: &Run, styled: bool) -> String {
     }
     counts(&mut out, run, &summary);
     kernels(&mut out, run);
+    tried_again(&mut out, run);
     outcome(&mut out, &summary);
     out.text
 }
@@ -298,6 +299,40 @@ fn kernels(out: &mut Out, run: &Run) {
     }
 }
 
+/// Cells that had to be tried again, with all that became of them.
+fn tried_again(out: &mut Out, run: &Run) {
+    let records = run.cells.iter().filter_map(Cell::result);
+    let again: Vec<_> = records.filter(|r| !r.attempts.is_empty()).collect();
+    if again.is_empty() {
+        return;
+    }
+    out.head("Tried again");
+    for record in again.iter().take(REASONS) {
+        let flaky = if record.is_flaky() { "flaky: " } else { "" };
+        out.line(format_args!(
+            "  {}: {flaky}{}",
+            text::line(&record.cell.name(), LINE_MAX),
+            text::line(&outcomes(record), LINE_MAX)
+        ));
+    }
+    if again.len() > REASONS {
+        out.line(format_args!(
+            "  and {} more; the page has them all",
+            again.len() - REASONS
+        ));
+    }
+}
+
+/// What each try of a cell ended with, the last one last.
+pub(crate) fn outcomes(record: &CellRecord) -> String {
+    let tries = record
+        .attempts
+        .iter()
+        .map(|attempt| format!("{} ({})", attempt.status, attempt.reason));
+    let all: Vec<_> = tries.chain([record.status.to_string()]).collect();
+    all.join(", then ")
+}
+
 fn outcome(out: &mut Out, summary: &Summary) {
     if !summary.because.is_empty() {
         out.head("In the way");
@@ -328,6 +363,27 @@ fn outcome(out: &mut Out, summary: &Summary) {
 mod tests {
     use super::*;
     use crate::fixture;
+    use crate::record::Attempt;
+
+    #[test]
+    fn a_cell_that_was_tried_again_is_shown_with_all_its_outcomes() {
+        let died = Attempt {
+            status: Status::Error,
+            reason: "QEMU\u{1b} died.".to_owned(),
+        };
+        let attempts = vec![died.clone(), died];
+        let run = fixture::Build::new()
+            .cell("fixed", "orphan", 1, |cell| {
+                cell.edit(|record| record.attempts = attempts)
+            })
+            .run();
+        let text = render(&run, false);
+        let line = text.lines().find(|line| line.contains("flaky")).unwrap();
+        assert_eq!(
+            line,
+            "  6.12.fixed.orphan.1: flaky: ERROR (QEMU\\u{1b} died.), then ERROR (QEMU\\u{1b} died.), then PASS"
+        );
+    }
 
     #[test]
     fn a_good_run_reads_so() {

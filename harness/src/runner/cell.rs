@@ -58,6 +58,7 @@ pub fn result(
         classes,
         at_least: planned.at_least.clone(),
         pages_verified: seen.verified,
+        attempts: Vec::new(),
         samples: seen
             .samples
             .iter()

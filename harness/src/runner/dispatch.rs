@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use swapmig_reports::record::{CellId, Ended, FORMAT, HostRecord, KernelRecord, RunRecord};
+use swapmig_reports::record::{
+    CellId, CellRecord, Ended, FORMAT, HostRecord, KernelRecord, RunRecord, Status,
+};
 use swapmig_reports::symbolize::Symbolizer;
 use swapmig_workloads::protocol::{self, Job};
-use tokio::sync::{OnceCell, Semaphore, mpsc};
+use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -32,7 +34,7 @@ use crate::image::{Image, ImageSpec};
 use crate::kernel::{BuildProgress, Kernel, KernelError, KernelStore};
 use crate::plan::{Plan, PlannedCell};
 use crate::probes::{Armed, Table, Vmlinux};
-use crate::run_dir::{RunDir, RunDirError};
+use crate::run_dir::{self, RunDir, RunDirError};
 
 /// Milliseconds between two samples of a guest's counters.
 const SAMPLE_MS: u64 = 1000;
@@ -112,13 +114,28 @@ struct Boot {
     keys: Arc<SshKeys>,
 }
 
+/// What goes to the sinks.
+enum Message {
+    Event(Event),
+    /// Tells whoever waits that all events before it were taken note of.
+    Heard(oneshot::Sender<()>),
+}
+
 #[derive(Clone)]
-struct Events(mpsc::UnboundedSender<Event>);
+struct Events(mpsc::UnboundedSender<Message>);
 
 impl Events {
     fn send(&self, event: Event) {
         // An error means that the sinks are gone, and the run with them.
-        let _ = self.0.send(event);
+        let _ = self.0.send(Message::Event(event));
+    }
+
+    /// Waits until the sinks have taken note of all that was sent before.
+    async fn heard(&self) {
+        let (heard, wait) = oneshot::channel();
+        // An error means that the sinks are gone, and nobody will hear anything.
+        let _ = self.0.send(Message::Heard(heard));
+        let _ = wait.await;
     }
 
     fn cell(&self, cell: &CellId, what: CellEvent) {
@@ -178,7 +195,15 @@ pub async fn run(
     });
     let work = tokio::spawn(work(context, plan, dir, todo, events, stop.clone()));
     let mut broken: Result<(), SinkError> = Ok(());
-    while let Some(event) = receiver.recv().await {
+    while let Some(message) = receiver.recv().await {
+        let event = match message {
+            Message::Event(event) => event,
+            Message::Heard(heard) => {
+                // An error means that nobody waits any more.
+                let _ = heard.send(());
+                continue;
+            }
+        };
         for sink in &mut sinks {
             if let Err(error) = sink.event(&event) {
                 stop.cancel();
@@ -438,19 +463,44 @@ struct CellRunner {
 }
 
 impl CellRunner {
+    /// Runs the cell until it has a verdict, or an ERROR more often than the plan allows.
     async fn run(self, saved: Option<Arc<Saved>>) -> Result<(), RunError> {
-        let id = self.cell.id.clone();
-        let dir = self.dir.fresh_cell(&id)?;
+        let cell = Arc::new(self);
+        let id = &cell.cell.id;
+        for left in (0..=cell.plan.retries).rev() {
+            // What an earlier run of this plan, or the try before this one, has left.
+            cell.dir.set_aside(id)?;
+            let Some(mut record) = cell.clone().attempt(saved.as_deref()).await? else {
+                return Ok(());
+            };
+            record.attempts = cell.dir.attempts(id);
+            if record.status != Status::Error || left == 0 {
+                cell.events.cell(id, CellEvent::Finished(Box::new(record)));
+                break;
+            }
+            cell.events
+                .cell(id, CellEvent::TriedInVain(Box::new(record)));
+            // Its files are moved when all of them are written.
+            cell.events.heard().await;
+        }
+        Ok(())
+    }
+
+    /// Runs the cell once; none when the run was stopped meanwhile.
+    async fn attempt(
+        self: Arc<Self>,
+        saved: Option<&Saved>,
+    ) -> Result<Option<CellRecord>, RunError> {
+        let dir = self.dir.fresh_cell(&self.cell.id)?;
         let job = self.job();
-        crate::run_dir::write_json(&dir.join("job.json"), &job)?;
-        self.events.cell(&id, CellEvent::Started);
-        let Some(outcome) = self.drive(&dir, &job, saved.as_deref()).await else {
-            return Ok(());
+        run_dir::write_json(&dir.join("job.json"), &job)?;
+        self.events.cell(&self.cell.id, CellEvent::Started);
+        let Some(outcome) = self.drive(&dir, &job, saved).await else {
+            return Ok(None);
         };
         for (name, content) in &outcome.diagnosis {
-            crate::run_dir::write_whole(&dir.join(format!("diagnosis-{name}.txt")), content)?;
+            run_dir::write_whole(&dir.join(format!("diagnosis-{name}.txt")), content)?;
         }
-        let events = self.events.clone();
         // Parsing and symbolizing take a while; other guests are being listened to meanwhile.
         let record = tokio::task::spawn_blocking(move || {
             let symbolizer = outcome
@@ -460,15 +510,14 @@ impl CellRunner {
                 .flatten();
             cell::result(
                 &self.cell,
-                self.expected,
+                self.expected.clone(),
                 outcome.observation,
                 &self.ready.armed,
                 symbolizer.as_ref(),
             )
         })
         .await?;
-        events.cell(&id, CellEvent::Finished(Box::new(record)));
-        Ok(())
+        Ok(Some(record))
     }
 
     fn job(&self) -> Job {

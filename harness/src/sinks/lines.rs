@@ -15,10 +15,25 @@ pub(super) fn result(record: &CellRecord) -> String {
         .first()
         .map_or("no reason was recorded", String::as_str);
     format!(
-        "{:<12} {}  {mark}, {:.1} s: {}",
+        "{:<12} {}  {mark}{}, {:.1} s: {}",
         record.status.word(),
         record.cell,
+        match record.attempts.len() {
+            0 => String::new(),
+            tries => format!(" after {tries} tries in vain"),
+        },
         record.timing.total_ms as f64 / 1000.0,
+        harmless(reason)
+    )
+}
+
+/// A try that ended in an ERROR and is not the last, in one line.
+pub(super) fn again(record: &CellRecord) -> String {
+    let reason = record.reasons.first().map_or("", String::as_str);
+    format!(
+        "{:<12} {}  is tried again: {}",
+        record.status.word(),
+        record.cell,
         harmless(reason)
     )
 }

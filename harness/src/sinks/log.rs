@@ -31,6 +31,9 @@ impl Sink for Log {
                 // Escaped by its Debug form: a guest's words go to a log, too.
                 CellEvent::Guest { at_ms, event } => tracing::trace!(%cell, at_ms, ?event, "guest"),
                 CellEvent::Finding { title } => tracing::info!(%cell, ?title, "finding"),
+                CellEvent::TriedInVain(result) => {
+                    tracing::warn!(%cell, reasons = ?result.reasons, "tried in vain");
+                }
                 CellEvent::Finished(result) => {
                     tracing::info!(%cell, status = %result.status, as_expected = result.as_expected, reasons = ?result.reasons, "finished");
                 }

@@ -77,6 +77,10 @@ impl<W: Write + Send> Sink for Plain<W> {
                 what: CellEvent::Finished(record),
                 ..
             } => self.line(&lines::result(record)),
+            Event::Cell {
+                what: CellEvent::TriedInVain(record),
+                ..
+            } => self.line(&lines::again(record)),
             Event::Cell { .. } | Event::RunFinished { .. } => {}
         }
         Ok(())

@@ -11,7 +11,7 @@ use swapmig_reports::record::{CellId, RunRecord};
 use swapmig_workloads::protocol;
 
 use crate::event::{CellEvent, Event, KernelEvent, Sink, SinkError};
-use crate::run_dir::{RunDir, RunDirError, write_json};
+use crate::run_dir::{CELL, RunDir, RunDirError, write_json};
 
 /// Events of one cell's guest beyond this many bytes are not kept.
 const EVENTS_MAX: usize = 8 << 20;
@@ -129,10 +129,10 @@ impl Sink for Store {
             } => self.guest_event(cell, *at_ms, event),
             Event::Cell {
                 cell,
-                what: CellEvent::Finished(result),
+                what: CellEvent::Finished(result) | CellEvent::TriedInVain(result),
             } => {
                 self.events.remove(cell);
-                write_json(&self.run.cell(cell).join("cell.json"), result).map_err(sink_error)
+                write_json(&self.run.cell(cell).join(CELL), result).map_err(sink_error)
             }
             Event::RunFinished { stopped: false } => {
                 self.update(|record| record.finished = Some(Timestamp::now()))

@@ -81,13 +81,21 @@ impl Terminal {
                 self.say(&format!("{:<12} {cell}: {title}", "finding"));
                 self.message(cell, &format!("{}: {title}", Phase::Draining));
             }
+            CellEvent::TriedInVain(record) => {
+                self.clear(cell);
+                self.say(&lines::again(record));
+            }
             CellEvent::Finished(record) => {
-                if let Some(bar) = self.cells.remove(cell) {
-                    bar.finish_and_clear();
-                }
+                self.clear(cell);
                 self.say(&lines::result(record));
                 self.whole.inc(1);
             }
+        }
+    }
+
+    fn clear(&mut self, cell: &CellId) {
+        if let Some(bar) = self.cells.remove(cell) {
+            bar.finish_and_clear();
         }
     }
 

@@ -8,6 +8,7 @@ use super::{anchor, css, short, words};
 use crate::record::{CellRecord, Class, Ended, Status};
 use crate::run::{Cell, CellState, Run};
 use crate::summary::{Standing, describe, mark, standing};
+use crate::terminal::outcomes;
 use crate::text::{self, BLOCK_MAX, count, duration};
 
 /// Most changed counters that a page shows for a cell.
@@ -33,6 +34,9 @@ struct ResultView {
     reasons: Vec<String>,
     expected: String,
     ended: String,
+    /// Empty when the first try was the last.
+    tries: String,
+    restored: bool,
     classes: Vec<ClassRow>,
     pages_verified: String,
     boot: String,
@@ -105,6 +109,11 @@ impl ResultView {
                 .collect(),
             expected: short(&describe(&record.expected)),
             ended: short(&ended(&record.ended)),
+            tries: match record.attempts.is_empty() {
+                true => String::new(),
+                false => short(&outcomes(record)),
+            },
+            restored: record.timing.restored,
             classes: Class::ALL
                 .into_iter()
                 .filter_map(|class| ClassRow::of(record, class))
