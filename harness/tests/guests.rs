@@ -431,7 +431,7 @@ fn on_machine(machine: &str) -> (CellRecord, String) {
     let dir = tempfile::tempdir().unwrap();
     let plan = dir.path().join("plan.toml");
     let text = format!(
-        "name = \"machine\"\nlines = [\"6.12\"]\n[machine]\n{machine}\n[workload.tmpfs]\nat_least = {{ U2 = 500 }}\n\
+        "name = \"machine\"\nlines = [\"6.12\"]\nretries = 0\n[machine]\n{machine}\n[workload.tmpfs]\nat_least = {{ U2 = 500 }}\n\
          [[cells]]\nvariants = [\"fixed\"]\nworkloads = [\"tmpfs\"]\n"
     );
     std::fs::write(&plan, text).unwrap();
@@ -507,5 +507,14 @@ fn a_panic_at_boot_is_an_error_that_names_the_panic() {
     assert!(
         reason.contains("panic") && reason.contains("init"),
         "{reason}"
+    );
+    // It was tried twice, and the files of the first try are kept.
+    assert!(said.contains("is tried again"), "{said}");
+    assert_eq!(cell.attempts.len(), 1);
+    let first = run_of(&dir).join("attempts/6.12.fixed.orphan.1.1");
+    assert!(first.join("cell.json").is_file() && first.join("console.log").is_file());
+    assert!(
+        said.contains("could not be saved"),
+        "a kernel that does not boot is never saved: {said}"
     );
 }
