@@ -14,7 +14,7 @@ use crate::catalogue::{Images, Line, Variant};
 use crate::event::{Event, KernelEvent};
 use crate::home::{Cancel, Home};
 use crate::kernel::{Kernel, KernelStore};
-use crate::runner::dispatch::{progress_event, settled, unavailable};
+use crate::runner::kernels::{progress_event, settled, unavailable};
 
 /// Builds or lists.
 pub(super) async fn kernel(command: KernelCommand) -> Result<ExitCode, Failure> {

@@ -5,9 +5,12 @@
 pub mod budget;
 pub mod cell;
 pub mod dispatch;
+mod events;
 pub mod executor;
 pub mod findings;
+pub mod kernels;
 pub mod machine;
 pub mod observation;
 pub mod saving;
+mod tries;
 pub mod verdict;
