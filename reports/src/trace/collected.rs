@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::console::{Caller, Line};
-use super::formats::Format;
+use super::formats::{Ends, Format};
 use super::stack::Reader;
 use super::trail;
 
@@ -131,6 +131,18 @@ impl Collected {
             Mixed::No | Mixed::Born => self.lines.len(),
         };
         &self.lines[self.header..end]
+    }
+
+    /// A line of introduction is this one's: its header or its stack is yet to come, or it is
+    /// one of those that print a page after their stack.
+    pub(super) fn introduces(&self, line: &Line<'_>) -> bool {
+        match self.what {
+            What::Preamble => true,
+            What::Report(format) => {
+                !self.has_stack() || format.ends == Ends::Ruler && line.text.starts_with("page")
+            }
+            What::Noise | What::Aside | What::Reboot => false,
+        }
     }
 
     pub(super) fn is_report(&self) -> bool {

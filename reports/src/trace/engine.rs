@@ -15,8 +15,8 @@ use super::waiting::Waiting;
 
 /// Reports that may be open at once, one for each caller.
 const MAX_OPEN: usize = 16;
-/// Lines that may lie between `cut here` and the line that says what happened.
-const MAX_PREAMBLE: usize = 24;
+/// Lines that may lie between `cut here`, or a page's dump, and the line that says what happened.
+const MAX_PREAMBLE: usize = 80;
 /// A kernel's first words come within this time, in microseconds.
 const UP: u64 = 1_000_000;
 
@@ -25,6 +25,8 @@ lazy!(
     CONSEQUENCE = r"not syncing: (?:Fatal exception|(?:[A-Za-z]+: )?panic_on_warn|(?:[a-z]+\.panic|panic_on_[a-z]+) set|kasan|KASAN|kfence|hung_task|softlockup|hardlockup|Hard LOCKUP|Attempted to kill init|Aiee|nmi_panic|RCU Stall|BUG!|Oops|stack overflow)"
 );
 lazy!(CUT_HERE = r"^-{8,}\[ cut here \]-{8,}$");
+// What a page looked like, before the assertion that it breaks; it may hold its owners' stacks.
+lazy!(PAGE_DUMP = r"^page: ?(?:[0-9a-fx]+ )?(?:ref)?count:-?\d+ mapcount:");
 lazy!(END_TRACE = r"^-{2,}\[ end (?:trace|Kernel panic)");
 lazy!(RULER = r"^\s*={10,}$");
 lazy!(BOOT = r"^Linux version \d");
@@ -103,10 +105,10 @@ impl Collector {
         if PANIC.is_match(line.text) && self.panic(line) {
             return;
         }
-        if CUT_HERE.is_match(line.text) {
-            return match self.report_of(line) {
-                // It stumbled while it was being printed.
-                Some(at) if !self.open[at].has_stack() => self.add(line),
+        if CUT_HERE.is_match(line.text) || PAGE_DUMP.is_match(line.text) {
+            return match self.position(line) {
+                // Already before its header, or it stumbled while it was being printed.
+                Some(at) if self.open[at].introduces(line) => self.add(line),
                 _ => self.begin(What::Preamble, line),
             };
         }

@@ -170,6 +170,7 @@ pub(in crate::trace) static CONTINUATIONS: &[&str] = &[
     r"^Internal error: ",
     r"^Oops: [A-Z][A-Za-z ]+, sig: ",
     r"^Oops - ",
+    r"^Kernel BUG \[#",
     r"^(?:Oops: )?invalid opcode: ",
     r"^kernel BUG at rust/",
     r"^Kernel BUG \[#",
@@ -242,6 +243,7 @@ static SIGNS: &[&str] = &[
     "FAULT_FLAG_ALLOW_RETRY",
     "oom-killer",
     "[ cut here ]",
+    " mapcount:",
     "Linux version ",
 ];
 
