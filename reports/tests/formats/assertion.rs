@@ -94,6 +94,36 @@ fn lists() {
     );
 }
 
+const PAGE: &str = "\
+page: refcount:2 mapcount:0 mapping:ffff888007c0a1a0 index:0x7652 pfn:0x6a3f
+head: order:2 mapcount:0 entire_mapcount:0 nr_pages_mapped:0 pincount:0
+memcg:ffff888004c55000
+aops:shmem_aops ino:3 dentry name(?):\"shelf\"
+flags: 0x4000000000080128(uptodate|lru|swapbacked|zone=1)
+raw: 4000000000080128 ffffea00001a8f48 ffffea00001a9008 ffff888007c0a1a0
+raw: 0000000000007652 0000000000000000 00000002ffffffff ffff888004c55000
+page dumped because: VM_BUG_ON_FOLIO(!folio_test_locked(folio))
+";
+
+#[test]
+fn vm_bug_on_folio_has_its_page() {
+    let report = check(
+        &bug(PAGE, "mm/shelf.c:77", "shelf_slot"),
+        &Want {
+            title: "kernel BUG in shelf_slot",
+            kind: Kind::Bug,
+            task: TASK,
+            cpu: Some(1),
+        },
+    );
+    assert!(
+        report.text.starts_with("page: refcount:2"),
+        "{}",
+        report.text
+    );
+    assert!(report.text.contains("VM_BUG_ON_FOLIO("));
+}
+
 /// `WARN()` of x86, with the words of the header and of the line above it.
 fn warning(before: &str, header: &str, rip: &str) -> String {
     format!(

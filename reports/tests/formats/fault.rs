@@ -86,6 +86,11 @@ fn oopses_of_every_kind() {
         ),
         None
     );
+    what(
+        "Oops: stack segment: 0000 [#1] SMP",
+        "stack segment fault in shelf_slot",
+        Kind::Dos,
+    );
 }
 
 #[test]

@@ -99,6 +99,41 @@ fn recursive() {
 }
 
 #[test]
+fn inconsistent() {
+    let console = format!(
+        "\
+================================
+WARNING: inconsistent lock state
+6.12.0 #1 Not tainted
+--------------------------------
+inconsistent {{SOFTIRQ-ON-W}} -> {{IN-SOFTIRQ-W}} usage.
+shelve/310 [HC0[0]:SC1[1]:HE1:SE0] takes:
+ffff888006a3f0c0 (&shelf->lock){{+.?.}}-{{2:2}}, at: shelf_reclaim+0x88/0x260
+{{SOFTIRQ-ON-W}} state was registered at:
+  lock_acquire+0xd0/0x2e0
+  shelf_new+0x2c/0x90
+irq event stamp: 4242
+hardirqs last  enabled at (4242): [<ffffffff81a2c300>] shelf_slot+0x50/0x90
+
+other info that might help us debug this:
+no locks held by shelve/310.
+
+{TRACE}"
+    );
+    let report = check(
+        &console,
+        &Want {
+            title: "inconsistent lock state in shelf_reclaim",
+            kind: Kind::Lockdep,
+            task: TASK,
+            cpu: Some(1),
+        },
+    );
+    assert!(symbols(&report, Role::LockChain).contains(&"shelf_new"));
+    assert!(!symbols(&report, Role::Crash).contains(&"shelf_new"));
+}
+
+#[test]
 fn unbalanced() {
     let console = format!(
         "\
@@ -224,14 +259,14 @@ Call Trace:
  <TASK>
  dump_stack_lvl+0x70/0x90
  do_raw_spin_lock+0x6d/0xb0
- shelf_tick+0x20/0x60
+ shelf_age+0x20/0x60
  start_secondary+0x10e/0x130
  </TASK>
 ";
     check(
         console,
         &Want {
-            title: "BUG: spinlock bad magic in shelf_tick",
+            title: "BUG: spinlock bad magic in shelf_age",
             kind: Kind::Lockdep,
             task: Some(("swapper/1", 0)),
             cpu: Some(1),

@@ -48,6 +48,17 @@ fn panics_of_every_kind() {
 }
 
 #[test]
+fn a_stack_that_was_overrun() {
+    let report = only(&format!(
+        "Kernel panic - not syncing: stack-protector: Kernel stack is corrupted in: shelf_slot+0x8c/0x90\n{TRACE}"
+    ));
+    assert_eq!(
+        report.title,
+        "kernel panic: stack is corrupted in shelf_slot"
+    );
+}
+
+#[test]
 fn out_of_memory_ends_in_a_panic() {
     let trace = TRACE.split_inclusive("</TASK>\n").next().unwrap();
     let console = format!(

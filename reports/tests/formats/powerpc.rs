@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! powerpc.
 
-use swapmig_reports::trace::{Kind, Role};
+use swapmig_reports::trace::{Direction, Kind, Role};
 
-use crate::sample::{Want, check, register, symbols};
+use crate::sample::{Want, access, check, register, symbols};
 
 fn oops(head: &str) -> String {
     format!(
@@ -35,12 +35,49 @@ Code: 60000000 3d22fff6 e9290010 f8830010 4e800020
 }
 
 #[test]
+fn faults() {
+    for (head, title, kind, access_is) in [
+        (
+            "BUG: Kernel NULL pointer dereference on write at 0x00000010\nFaulting instruction address: 0xc0000000004d2a50\nOops: Kernel access of bad area, sig: 11 [#1]",
+            "BUG: unable to handle kernel NULL pointer dereference in shelf_slot",
+            Kind::NullPointerDereference,
+            access(Direction::Write, None, 0x10),
+        ),
+        (
+            "BUG: Unable to handle kernel data access on read at 0xc00800000abc0000\nFaulting instruction address: 0xc0000000004d2a50\nOops: Kernel access of bad area, sig: 11 [#1]",
+            "BUG: unable to handle kernel paging request in shelf_slot",
+            Kind::MemorySafetyBug,
+            access(Direction::Read, None, 0xc008_0000_0abc_0000),
+        ),
+    ] {
+        let report = check(
+            &oops(head),
+            &Want {
+                title,
+                kind,
+                task: Some(("shelve", 310)),
+                cpu: Some(1),
+            },
+        );
+        assert_eq!(report.details.access, access_is);
+        assert_eq!(report.details.release.as_deref(), Some("6.12.0"));
+        assert_eq!(register(&report, "GPR04"), Some(0xc000_0000_06a3_f080));
+        assert_eq!(register(&report, "NIP"), Some(0xc000_0000_004d_2a50));
+        assert_eq!(
+            symbols(&report, Role::Crash)[..3],
+            ["shelf_slot", "shelf_reclaim", "system_call_exception"]
+        );
+        assert!(!report.stacks[0].frames[1].reliable);
+    }
+}
+
+#[test]
 fn bug() {
     let head = "\
 ------------[ cut here ]------------
 kernel BUG at mm/shelf.c:77!
 Oops: Exception in kernel mode, sig: 5 [#1]";
-    let report = check(
+    check(
         &oops(head),
         &Want {
             title: "kernel BUG in shelf_slot",
@@ -49,11 +86,4 @@ Oops: Exception in kernel mode, sig: 5 [#1]";
             cpu: Some(1),
         },
     );
-    assert_eq!(register(&report, "GPR04"), Some(0xc000_0000_06a3_f080));
-    assert_eq!(register(&report, "NIP"), Some(0xc000_0000_004d_2a50));
-    assert_eq!(
-        symbols(&report, Role::Crash)[..3],
-        ["shelf_slot", "shelf_reclaim", "system_call_exception"]
-    );
-    assert!(!report.stacks[0].frames[1].reliable);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! s390.
 
-use swapmig_reports::trace::{Kind, Role};
+use swapmig_reports::trace::{Direction, Kind, Role};
 
-use crate::sample::{Want, check, register, symbols};
+use crate::sample::{Want, access, check, register, symbols};
 
 fn oops(head: &str) -> String {
     format!(
@@ -34,6 +34,32 @@ Last Breaking-Event-Address:
 }
 
 #[test]
+fn faults() {
+    let head = "\
+Unable to handle kernel pointer dereference in virtual kernel address space
+Failing address: 0000000000001000 TEID: 0000000000001803
+Fault in home space mode while using kernel ASCE.
+AS:00000000a1b2c007 R3:0000000000000024
+Oops: 0038 ilc:3 [#1] SMP";
+    let report = check(
+        &oops(head),
+        &Want {
+            title: "BUG: unable to handle kernel paging request in shelf_slot",
+            kind: Kind::MemorySafetyBug,
+            task: Some(("shelve", 310)),
+            cpu: Some(1),
+        },
+    );
+    assert_eq!(report.details.access, access(Direction::Read, None, 0x1000));
+    assert_eq!(register(&report, "R4"), Some(0x06a3_f080));
+    assert_eq!(register(&report, "R15"), Some(0x0380_012b_7d50));
+    assert_eq!(
+        symbols(&report, Role::Crash),
+        ["shelf_slot", "shelf_reclaim", "__do_syscall", "system_call"]
+    );
+}
+
+#[test]
 fn traps() {
     for (head, title, kind) in [
         (
@@ -57,7 +83,7 @@ fn traps() {
             Kind::Dos,
         ),
     ] {
-        let report = check(
+        check(
             &oops(head),
             &Want {
                 title,
@@ -65,12 +91,6 @@ fn traps() {
                 task: Some(("shelve", 310)),
                 cpu: Some(1),
             },
-        );
-        assert_eq!(register(&report, "R4"), Some(0x06a3_f080));
-        assert_eq!(register(&report, "R15"), Some(0x0380_012b_7d50));
-        assert_eq!(
-            symbols(&report, Role::Crash),
-            ["shelf_slot", "shelf_reclaim", "__do_syscall", "system_call"]
         );
     }
 }

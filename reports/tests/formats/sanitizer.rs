@@ -206,6 +206,50 @@ fn kasan_of_every_kind() {
     }
 }
 
+#[test]
+fn frames_that_were_symbolized_already() {
+    let console = "\
+==================================================================
+BUG: KASAN: slab-out-of-bounds in shelf_find+0x52/0x180 mm/shelf.c:118
+Read of size 1 at addr ffff888006a3f100 by task shelve/310
+
+CPU: 3 UID: 0 PID: 310 Comm: shelve Not tainted 6.13.0-rc4+ #12
+Call Trace:
+ <TASK>
+ __dump_stack lib/dump_stack.c:94 [inline]
+ dump_stack_lvl+0x70/0x90 lib/dump_stack.c:120
+ kasan_report+0xc4/0x100 mm/kasan/report.c:602
+ shelf_peek include/linux/shelf.h:30 [inline]
+ shelf_find+0x52/0x180 mm/shelf.c:118
+ shelf_reclaim+0x88/0x260 mm/shelf.c:240
+ entry_SYSCALL_64_after_hwframe+0x76/0x7e
+ </TASK>
+==================================================================
+";
+    let report = check(
+        console,
+        &Want {
+            title: "KASAN: slab-out-of-bounds Read in shelf_find",
+            kind: Kind::KasanRead,
+            task: TASK,
+            cpu: Some(3),
+        },
+    );
+    let places: Vec<_> = report.stacks[0]
+        .frames
+        .iter()
+        .filter_map(|frame| frame.location.as_ref())
+        .map(|place| (place.file.as_str(), place.line, place.inlined))
+        .collect();
+    assert_eq!(
+        places[3..5],
+        [
+            ("include/linux/shelf.h", 30, true),
+            ("mm/shelf.c", 118, false)
+        ]
+    );
+}
+
 fn kfence(header: &str, detail: &str) -> String {
     format!(
         "\
@@ -359,6 +403,54 @@ CPU: 0 UID: 0 PID: 310 Comm: shelve Not tainted 6.12.0 #1
     assert_eq!(symbols(&report, Role::Crash)[0], "shelf_parse");
     assert_eq!(symbols(&report, Role::Other)[0], "shelf_copy");
     assert!(symbols(&report, Role::Allocated).contains(&"shelf_new"));
+}
+
+fn ubsan(what: &str, detail: &str) -> String {
+    format!(
+        "\
+------------[ cut here ]------------
+UBSAN: {what} in mm/shelf.c:77:12
+{detail}
+CPU: 1 UID: 0 PID: 310 Comm: shelve Not tainted 6.12.0 #1
+Call Trace:
+ <TASK>
+ dump_stack_lvl+0x70/0x90
+ ubsan_epilogue+0x5/0x40
+ __ubsan_handle_out_of_bounds+0x60/0x80
+ shelf_slot+0x120/0x140
+ shelf_write+0x88/0x260
+ entry_SYSCALL_64_after_hwframe+0x76/0x7e
+ </TASK>
+---[ end trace ]---
+"
+    )
+}
+
+#[test]
+fn ubsan_of_every_kind() {
+    let what = |what, detail, title, kind| {
+        check(
+            &ubsan(what, detail),
+            &Want {
+                title,
+                kind,
+                task: TASK,
+                cpu: Some(1),
+            },
+        )
+    };
+    what(
+        "array-index-out-of-bounds",
+        "index 9 is out of range for type 'slot [8]'",
+        "UBSAN: array-index-out-of-bounds in shelf_slot",
+        Kind::MemorySafetyUbsan,
+    );
+    what(
+        "shift-out-of-bounds",
+        "shift exponent 77 is too large for 64-bit type 'long unsigned int'",
+        "UBSAN: shift-out-of-bounds in shelf_slot",
+        Kind::Ubsan,
+    );
 }
 
 #[test]
