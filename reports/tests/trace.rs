@@ -316,6 +316,142 @@ fn a_second_boot_is_unexpected_unless_a_panic_announced_it() {
 }
 
 #[test]
+fn a_kernel_that_ran_before_makes_a_banner_unexpected() {
+    let boot = "[    0.000000] Linux version 6.12.0 (build) #1\n[    0.100000] ok\n";
+    // The log begins in the middle of a run: the clock tells that another one follows.
+    let report = only(format!("[   90.000000] up and well\n{boot}").as_bytes());
+    assert_eq!(report.title, "unexpected kernel reboot");
+    let early = "[    0.000000] Booting Linux on physical CPU 0x0\n";
+    assert_eq!(parse(format!("{early}{boot}").as_bytes()), []);
+}
+
+#[test]
+fn a_crash_on_the_way_to_a_report_lends_it_its_stack() {
+    let nested = "\
+rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:
+rcu: \tTasks blocked on level-0 rcu_node (CPUs 0-1):
+------------[ cut here ]------------
+WARNING: CPU: 1 PID: 77 at kernel/sched/core.c:2698 look_at_task+0x18b/0x320
+CPU: 1 UID: 0 PID: 77 Comm: work Not tainted 6.12.0 #1
+RIP: 0010:look_at_task+0x18b/0x320
+Call Trace:
+ <IRQ>
+ rcu_sched_clock_irq+0x12/0x34
+ sysvec_apic_timer_interrupt+0x9/0x30
+ </IRQ>
+ <TASK>
+ asm_sysvec_apic_timer_interrupt+0x1a/0x20
+RIP: 0010:scan_balloc+0x31/0x100
+ scan_swap_map+0x22/0x90
+ get_swap_pages+0x51/0x60
+ vfs_write+0x30/0x80
+ do_syscall_64+0x4a/0xa4
+ </TASK>
+---[ end trace 0000000000000000 ]---
+";
+    let reports = parse(printed("C1", nested).concat().as_bytes());
+    let titles: Vec<_> = reports.iter().map(|r| r.title.as_str()).collect();
+    assert_eq!(
+        titles,
+        [
+            "INFO: rcu detected stall in get_swap_pages",
+            "WARNING in look_at_task"
+        ]
+    );
+}
+
+#[test]
+fn a_message_with_a_stack_makes_a_title_doubtful_only_before_the_culprit() {
+    let noise = "FAULT_INJECTION: forcing a failure.\n";
+    let with = |after: &str| {
+        let at = USE_AFTER_FREE.find(after).unwrap();
+        only(format!("{}{noise}{}", &USE_AFTER_FREE[..at], &USE_AFTER_FREE[at..]).as_bytes())
+    };
+    let late = with(" remove_migration_ptes");
+    assert_eq!(
+        late.title,
+        "KASAN: slab-use-after-free Read in rmap_walk_anon"
+    );
+    assert_eq!(late.corrupted, None);
+    let early = with(" dump_stack_lvl");
+    assert_eq!(early.title, "KASAN: slab-use-after-free Read in corrupted");
+    assert_eq!(early.corrupted, Some(Corruption::Mixed));
+}
+
+#[test]
+fn the_file_to_blame_is_told_where_the_log_tells_it() {
+    let file = |console: &str| {
+        only(console.as_bytes())
+            .guilty
+            .and_then(|guilty| guilty.file)
+    };
+    let warning = |header: &str| {
+        format!(
+            "------------[ cut here ]------------\n{header}\nRIP: 0010:try_to_unmap_one+0x9/0x90\nCall Trace:\n <TASK>\n rmap_walk_file+0x51/0x170\n do_syscall_64+0x4a/0xa4\n </TASK>\n---[ end trace 0 ]---\n"
+        )
+    };
+    for header in [
+        "WARNING: CPU: 0 PID: 31 at mm/rmap.c:1262 try_to_unmap_one+0x9/0x90",
+        "WARNING: mm/rmap.c:1262 at try_to_unmap_one+0x9/0x90, CPU#0: kcompactd0/31",
+        "kernel BUG at mm/rmap.c:1262!",
+    ] {
+        assert_eq!(file(&warning(header)).as_deref(), Some("mm/rmap.c"));
+    }
+    // The check's file is not its caller's.
+    assert_eq!(file(WARNING), None);
+    let printed = WARNING.replace(
+        "rmap_walk_file+0x51/0x170",
+        "rmap_walk_file+0x51/0x170 mm/rmap.c:2800",
+    );
+    assert_eq!(file(&printed).as_deref(), Some("mm/rmap.c"));
+}
+
+#[test]
+fn a_range_that_kasan_guesses_belongs_to_the_fault() {
+    let fault = "\
+Oops: general protection fault, probably for non-canonical address 0xdffffc0000000003: 0000 [#1] PREEMPT SMP KASAN
+KASAN: null-ptr-deref in range [0x0000000000000018-0x000000000000001f]
+CPU: 1 UID: 0 PID: 77 Comm: work Not tainted 6.12.0 #1
+RIP: 0010:folio_mapping+0x31/0x100
+Call Trace:
+ <TASK>
+ shrink_folio_list+0x22/0x90
+ do_syscall_64+0x4a/0xa4
+ </TASK>
+---[ end trace 0000000000000000 ]---
+";
+    let report = only(fault.as_bytes());
+    assert_eq!(report.title, "general protection fault in folio_mapping");
+    assert_eq!(report.alt_titles, ["bad-access in folio_mapping"]);
+    assert_eq!(report.corrupted, None);
+}
+
+#[test]
+fn a_panic_of_rust_names_the_function_as_its_source_does() {
+    let panic = "\
+rust_kernel: panicked at drivers/shelf.rs:12:9:
+attempt to add with overflow
+------------[ cut here ]------------
+kernel BUG at rust/helpers/bug.c:7!
+Oops: invalid opcode: 0000 [#1] PREEMPT SMP
+CPU: 1 UID: 0 PID: 77 Comm: work Not tainted 6.12.0 #1
+RIP: 0010:rust_helper_BUG+0x8/0x10
+Call Trace:
+ <TASK>
+ _RNvNtCs9jEwPDbx20M_4core9panicking9panic_fmt+0x84/0x90
+ _RNvMs3_NtCshgDM7dBCdno_5shelf4slotNtB5_4Slot4take+0x17e/0x186
+ do_syscall_64+0x4a/0xa4
+ </TASK>
+---[ end trace 0000000000000000 ]---
+";
+    let report = only(printed("T77", panic).concat().as_bytes());
+    assert_eq!(
+        report.title,
+        "attempt to add with overflow in <shelf::slot::Slot>::take"
+    );
+}
+
+#[test]
 fn hangs() {
     let hung = "\
 INFO: task kworker/u8:1:42 blocked for more than 143 seconds.
@@ -371,6 +507,9 @@ fn what_is_no_crash_stays_silent() {
         "traps: a.out[12] general protection fault ip:401000 sp:7ffd error:0 in a.out",
         "a.out[12]: segfault at 0 ip 000000000040 sp 00007ffd error 4",
         "work: I write BUG and WARNING and Kernel panic, being a user's program",
+        "WARNING: the old mount option is being deprecated and has no effect",
+        "WARNING: Unprivileged eBPF is enabled with eIBRS on, data leaks possible",
+        "NET: Registered a family. DEBUG: nothing",
         "",
     ] {
         assert_eq!(parse(quiet.as_bytes()), [], "{quiet}");

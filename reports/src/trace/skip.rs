@@ -60,3 +60,40 @@ static GENERIC: LazyLock<RegexSet> = LazyLock::new(|| {
 pub(super) fn generic(function: &str) -> bool {
     GENERIC.is_match(function)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn helpers_are_known_and_their_users_are_not() {
+        for helper in [
+            "dump_stack_lvl",
+            "__warn",
+            "kasan_report",
+            "_raw_spin_lock_irqsave",
+            "mutex_lock_nested",
+            "__kmalloc_noprof",
+            "kmem_cache_free",
+            "_copy_from_user",
+            "__list_del_entry_valid",
+            "refcount_warn_saturate",
+            "folio_unlock",
+            "core::panicking::panic_fmt",
+        ] {
+            assert!(generic(helper), "{helper}");
+        }
+        for user in [
+            "rmap_walk_anon",
+            "remove_migration_ptes",
+            "do_swap_page",
+            "shmem_writepage",
+            "compact_zone",
+            "migration_entry_wait_on_locked",
+            "tcp_sendmsg",
+            "unlink_anon_vmas",
+        ] {
+            assert!(!generic(user), "{user}");
+        }
+    }
+}

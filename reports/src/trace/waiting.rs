@@ -69,3 +69,60 @@ impl Waiting {
         self.reports.drain(..).for_each(found);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::parse;
+
+    /// A report that lies there in its log.
+    fn report(start: u64, end: u64) -> Report {
+        let mut report = parse(b"kernel BUG at mm/rmap.c:1!\n").remove(0);
+        report.span = start..end;
+        report
+    }
+
+    fn given(waiting: &mut Waiting, open: Option<u64>, at: u64) -> Vec<(u64, bool)> {
+        let mut given = Vec::new();
+        waiting.give(open, at, &mut |r: Report| {
+            given.push((r.span.start, r.panicked))
+        });
+        given
+    }
+
+    #[test]
+    fn nothing_overtakes_what_began_earlier() {
+        let mut waiting = Waiting::default();
+        waiting.push(report(50, 60));
+        waiting.push(report(10, 90));
+        waiting.settle();
+        assert_eq!(given(&mut waiting, Some(5), 100), []);
+        assert_eq!(given(&mut waiting, Some(20), 100), [(10, false)]);
+        assert_eq!(given(&mut waiting, None, 100), [(50, false)]);
+    }
+
+    #[test]
+    fn a_panic_may_follow_for_a_while() {
+        let mut waiting = Waiting::default();
+        waiting.push(report(10, 90));
+        assert_eq!(given(&mut waiting, None, 100), []);
+        waiting.panicked();
+        assert_eq!(given(&mut waiting, None, 100), [(10, true)]);
+        waiting.push(report(110, 190));
+        assert_eq!(
+            given(&mut waiting, None, 191 + PANIC_WITHIN),
+            [(110, false)]
+        );
+    }
+
+    #[test]
+    fn a_crowd_is_let_go() {
+        let mut waiting = Waiting::default();
+        for at in 0..=MAX_WAITING as u64 {
+            waiting.push(report(at, at + 1));
+        }
+        assert!(waiting.crowded());
+        assert_eq!(given(&mut waiting, None, 100), [(0, false)]);
+        assert!(!waiting.crowded());
+    }
+}
