@@ -5,8 +5,6 @@
 //! the raw console, and perhaps `REPORT:` with what follows. A file whose `TITLE` is empty or absent
 //! holds no crash.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set up must stop")]
-
 #[path = "corpus/score.rs"]
 mod score;
 
