@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -29,9 +29,10 @@ use swapmig_reports::record::{CellRecord, Status};
 use swapmig_reports::run::Run;
 use swapmig_workloads::protocol::{self, Event, Job, Workload};
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 
 /// Guests of two tests at once would slow each other down.
-static MACHINE: Mutex<()> = Mutex::new(());
+static MACHINE: Mutex<()> = Mutex::const_new(());
 
 const BOOT_WITHIN: Duration = Duration::from_secs(240);
 
@@ -84,7 +85,7 @@ fn verdicts(cells: &[CellRecord]) -> Vec<(String, Status, bool, Option<String>)>
 
 #[test]
 fn verdicts_are_the_same_whether_guests_are_saved_or_booted() {
-    let _machine = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _machine = MACHINE.blocking_lock();
     let cache = cache();
     let saved = run(&cache, &["check"]);
     let booted = run(&cache, &["check", "--no-saved"]);
@@ -96,7 +97,7 @@ fn verdicts_are_the_same_whether_guests_are_saved_or_booted() {
 
 #[test]
 fn a_damaged_saved_guest_is_saved_anew() {
-    let _machine = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _machine = MACHINE.blocking_lock();
     let cache = cache();
     let dir = tempfile::tempdir().unwrap();
     let plan = dir.path().join("plan.toml");
@@ -136,7 +137,7 @@ fn only_saved(cache: &TempDir) -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_guest_has_the_time_and_randomness_of_its_own() {
-    let _machine = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _machine = MACHINE.lock().await;
     let cache = cache();
     let home = Home::at(utf8(cache.path())).unwrap();
     let (store, key, spec) = (
