@@ -198,6 +198,26 @@ pub(super) static OTHERS: &[Format] = &[
         }],
     },
     Format {
+        header: r"VFS: Close: file count is (?:0|zero)",
+        ends: Ends::Open,
+        variants: &[variant(
+            "",
+            "VFS: Close: file count is zero (use-after-free)",
+            &[],
+            Kind::Dos,
+            Blame::Nobody,
+        )],
+    },
+    // Another writer has cut the line off behind its first word.
+    Format {
+        header: r"^(?P<word>BUG|WARNING|INFO):\s*$",
+        ends: Ends::EndTrace,
+        variants: &[Variant {
+            corrupt: "the line that says what happened is cut",
+            ..variant("", "{word}: corrupted", &[], Kind::Unknown, Blame::Nobody)
+        }],
+    },
+    Format {
         header: r"^(?:WARNING: )(?P<what>\S.*)",
         ends: Ends::EndTrace,
         variants: &[variant(

@@ -209,7 +209,8 @@ pub(in crate::trace) static INNOCENT: &[&str] = &[
 static SIGNS: &[&str] = &[
     "BUG",
     "Kernel BUG",
-    "WARNING: ",
+    "WARNING:",
+    "VFS: Close",
     "SYZFA",
     "trusty: panic",
     "rust_kernel: panicked",
@@ -217,7 +218,7 @@ static SIGNS: &[&str] = &[
     "unregister_netdevice: ",
     "stack segment: ",
     "invalid opcode: ",
-    "INFO: ",
+    "INFO:",
     "UBSAN: ",
     "LOCKUP",
     "Kernel panic",
