@@ -46,7 +46,10 @@ impl Expected {
 /// Every report of a console must be as expected, and there must be no other.
 pub(crate) fn recognised(figures: &mut Figures) -> Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../reports/tests/consoles");
-    let table: Table = toml::from_str(&std::fs::read_to_string(folder.join("expected.toml"))?)?;
+    let expected = folder.join("expected.toml");
+    let text = std::fs::read_to_string(&expected)
+        .map_err(|error| format!("{}: {error}", expected.display()))?;
+    let table: Table = toml::from_str(&text)?;
     let mut right = 0_u32;
     for console in &table.console {
         let reports = parse(&std::fs::read(folder.join(&console.file))?);
