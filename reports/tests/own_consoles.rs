@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The trace parser on consoles that this project's own guests printed: every report of each,
+//! as `consoles/expected.toml` has it, and the keys by which the same crash is known again.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up must stop")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use swapmig_reports::trace::{Report, parse};
+
+/// Bytes that a fixture may have.
+const MAX_BYTES: u64 = 40 * 1024;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    console: Vec<Console>,
+}
+
+/// A console and the reports in it, in the order in which they begin.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Console {
+    file: PathBuf,
+    reports: Vec<Expected>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expected {
+    title: String,
+    #[serde(rename = "type")]
+    kind: String,
+    /// Absent: nobody is to blame.
+    guilty: Option<String>,
+    /// Why it cannot be trusted wholly; absent: it can.
+    corrupted: Option<String>,
+    #[serde(default)]
+    panicked: bool,
+    /// What is one crash by the source, if titles do not say it already.
+    #[serde(default)]
+    crash: Option<String>,
+}
+
+impl Expected {
+    fn of(report: &Report, crash: Option<String>) -> Self {
+        Self {
+            title: report.title.clone(),
+            kind: report.kind.name().to_owned(),
+            guilty: report.guilty.as_ref().map(|g| g.function.clone()),
+            corrupted: report.corrupted.map(|c| c.to_string()),
+            panicked: report.panicked,
+            crash,
+        }
+    }
+
+    /// The crash that it is.
+    fn identity(&self) -> &str {
+        self.crash.as_deref().unwrap_or(&self.title)
+    }
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/consoles")
+}
+
+fn table() -> Vec<Console> {
+    let text = fs::read_to_string(folder().join("expected.toml")).unwrap();
+    toml::from_str::<Table>(&text).unwrap().console
+}
+
+fn found(console: &Console) -> Vec<Report> {
+    parse(&fs::read(folder().join(&console.file)).unwrap())
+}
+
+#[test]
+fn every_report_is_as_expected() {
+    let table = table();
+    let mut missed = Vec::new();
+    for console in &table {
+        let crashes = console.reports.iter().map(|report| report.crash.clone());
+        let got: Vec<_> = found(console)
+            .iter()
+            .zip(crashes.chain(std::iter::repeat(None)))
+            .map(|(report, crash)| Expected::of(report, crash))
+            .collect();
+        if got != console.reports {
+            missed.push(format!(
+                "{}\n  expected {:#?}\n  got {got:#?}",
+                console.file.display(),
+                console.reports
+            ));
+        }
+    }
+    assert!(
+        missed.is_empty(),
+        "{} of {} consoles are misread:\n{}",
+        missed.len(),
+        table.len(),
+        missed.join("\n")
+    );
+}
+
+#[test]
+fn every_console_has_an_expectation_and_a_bounded_size() {
+    let mut files = BTreeSet::new();
+    for kind in ["detectors", "quiet", "rebuilt", "variants"] {
+        for entry in fs::read_dir(folder().join(kind)).unwrap() {
+            let entry = entry.unwrap();
+            let file = Path::new(kind).join(entry.file_name());
+            let bytes = entry.metadata().unwrap().len();
+            assert!(
+                bytes <= MAX_BYTES,
+                "{}: {bytes} bytes; trim the boot",
+                file.display()
+            );
+            files.insert(file);
+        }
+    }
+    let expected: BTreeSet<_> = table().into_iter().map(|console| console.file).collect();
+    assert_eq!(files, expected);
+}
+
+#[test]
+fn one_crash_has_one_key_and_no_other_crash_has_it() {
+    let mut keys: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut crashes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for console in table() {
+        for (report, expected) in found(&console).iter().zip(&console.reports) {
+            // What is cut or mixed may lack the very lines that tell crashes apart.
+            if report.corrupted.is_some() {
+                continue;
+            }
+            let (key, crash) = (report.key().to_string(), expected.identity().to_owned());
+            keys.entry(crash.clone()).or_default().insert(key.clone());
+            crashes.entry(key).or_default().insert(crash);
+        }
+    }
+    let split: Vec<_> = keys.iter().filter(|(_, keys)| keys.len() > 1).collect();
+    let merged: Vec<_> = crashes.iter().filter(|(_, of)| of.len() > 1).collect();
+    assert!(split.is_empty(), "one crash, several keys: {split:#?}");
+    assert!(merged.is_empty(), "one key, several crashes: {merged:#?}");
+}
+
+#[test]
+fn a_rebuilt_kernel_crashes_with_the_same_keys() {
+    for variant in ["no-guard-anon", "rmap-walk-check"] {
+        let mut keys = BTreeSet::new();
+        let mut stacks = BTreeMap::<_, BTreeSet<Vec<String>>>::new();
+        for console in table() {
+            let folder = console.file.parent().unwrap().to_owned();
+            let name = console.file.file_name().unwrap().to_string_lossy();
+            if !name.contains(variant) {
+                continue;
+            }
+            let first = found(&console).remove(0);
+            keys.insert(first.key());
+            let reliable = first.stacks[0].frames.iter().filter(|f| f.reliable);
+            let symbols = reliable.map(|frame| frame.symbol.clone()).collect();
+            stacks.entry(folder).or_default().insert(symbols);
+        }
+        assert_eq!(keys.len(), 1, "{variant}: {keys:#?}");
+        let [original, rebuilt] = ["variants", "rebuilt"].map(|of| &stacks[Path::new(of)]);
+        assert!(
+            rebuilt.iter().any(|stack| !original.contains(stack)),
+            "{variant}: inlined alike, the rebuilt kernels show nothing"
+        );
+    }
+}
