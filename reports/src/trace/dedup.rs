@@ -3,7 +3,8 @@
 //!
 //! A title names the function that the compiler left at the crash. Another build of the same
 //! source may have inlined it, or have left a helper of it out of line, and the title is another.
-//! Inlining takes frames away and adds none, so a key may rest on nothing that can vanish:
+//! Inlining, and a last call made a jump, take frames away and add none, so a key may rest on
+//! nothing that can vanish:
 //!
 //! - not on the number of frames, their offsets or sizes, nor on suffixes such as `.isra.0`;
 //! - not on how the function was reached: one crash is met from a system call in one boot and
@@ -20,6 +21,10 @@
 //! other, gives two keys to one crash. The other way, two callers of one assertion in a header
 //! share a key, and only their titles differ. Editing the source may move an assertion, which
 //! makes its key new.
+//!
+//! Measured on `mm/` and two drivers as the project builds them, with `-O2`, and with hardly any
+//! inlining: eleven crashes have one key each in every build where they were met; two of them
+//! have two titles.
 
 use super::pattern::lazy;
 use super::report::{Frame, Pc, Report, Role};
