@@ -99,6 +99,10 @@ impl Collector {
         if line.foreign {
             return;
         }
+        // Most lines begin nothing: they are told by one cheap look.
+        if !formats::candidates().is_match(line.text.as_bytes()) {
+            return self.add(line);
+        }
         if BOOT.is_match(line.text) {
             return self.boot(line);
         }
@@ -269,9 +273,6 @@ impl Collector {
 
 /// What a line begins.
 fn recognise(text: &str) -> Option<What> {
-    if !formats::candidates().is_match(text.as_bytes()) {
-        return None;
-    }
     if NOISES.is_match(text) {
         return Some(What::Noise);
     }
