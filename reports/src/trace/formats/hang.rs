@@ -25,6 +25,8 @@ const STALLED: &[Path] = &[
         Trace,
         Frames,
     ],
+    // A CPU that tells of itself, as newer kernels do: where it was, without the interrupt.
+    &[Line("self-detected"), Register, Trace, Frames],
 ];
 
 pub(super) static FORMATS: &[Format] = &[
