@@ -43,7 +43,7 @@ static BUCKET: LazyLock<Regex> =
 // How a task waits, whatever for.
 static WAIT: LazyLock<Regex> = LazyLock::new(|| {
     compile(
-        "sched|_lock|_slowlock|down|rwsem|completion|kthread|wait|synchronize|context_switch|__switch_to|cancel_delayed_work|rcu_barrier|^(?:m|us)sleep",
+        "sched|_lock|_slowlock|down|rwsem|completion|kthread|wait|synchronize|context_switch|__switch_to|cancel_delayed_work|rcu_barrier|^(?:[mus]|nano)sleep",
     )
 });
 

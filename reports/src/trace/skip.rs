@@ -24,7 +24,7 @@ const SANITIZERS: Family = "asan|hwasan|__[mt]san|kmsan|kcsan_|kfence_|sanitizer
 const OBJECTS: Family = "debug_object|(?:timer|work)_is_static_object|^refcount_|^__refcount_|^kref_|ref_tracker|kobject_|^klist_|add_uevent_var|get_device_parent|^device_(?:add|del|unregister|destroy|release|for_each_child|remove_file)|^devres_release_all|sysfs_remove|^hwrng_unregister|^i2c_del_adapter|__unregister_client|^tty_unregister_device|rollback_registered|^unregister_netdev|^ida_free";
 
 // Allocators of objects and pages, and the page cache as one.
-const ALLOCATORS: Family = "k?v?[mzc]alloc|krealloc|kmem_cache|allocate_slab|slab_|alloc_pages?|alloc_frozen|folio_alloc|filemap_alloc_folio|__filemap_get_folio|find_or_create_page|do_read_cache_folio|read_cache_page|pagecache_get_page|grab_cache_page_write_begin|^xas_(?:start|load|find|descend)|^k?v?free$|^kfree_(?:skb|sensitive)|kfree_skb|^kzfree$|memdup|strn?dup|kv?asprintf";
+const ALLOCATORS: Family = "kv?[mzc]alloc|^_*v[mzc]alloc|krealloc|kmem_cache|allocate_slab|slab_|alloc_pages?|alloc_frozen|folio_alloc|filemap_alloc_folio|__filemap_get_folio|find_or_create_page|do_read_cache_folio|read_cache_page|pagecache_get_page|grab_cache_page_write_begin|^xas_(?:start|load|find|descend)|^k?v?free$|^kfree_(?:skb|sensitive)|kfree_skb|^kzfree$|memdup|strn?dup|kv?asprintf";
 
 // Inodes, entries of directories, pages and buffers: their own checks find the caller's mistake.
 const FILES: Family = "^iput(?:_final)?$|^ihold$|^(?:fast_)?dput$|^(?:drop|inc|set|clear)_nlink$|^mark_buffer_dirty|^(?:un)?lock_(?:page|buffer)|^folio_(?:un)?lock$|^find_lock_entries$|^truncate_inode_pages";
