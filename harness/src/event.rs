@@ -66,7 +66,7 @@ pub enum CellEvent {
     Phase(Phase),
     /// Its guest said something.
     Guest {
-        /// Milliseconds since QEMU was started.
+        /// Milliseconds since its guest boots, or was restored.
         at_ms: u64,
         /// What it said.
         event: protocol::Event,

@@ -168,8 +168,18 @@ impl RunDir {
             .mode(0o700)
             .create(&attempts)
             .map_err(create)?;
-        let next = self.attempts(cell).len() + 1;
-        fs::rename(tried, attempts.join(format!("{}.{next}", cell.name()))).map_err(create)
+        let next = (1..)
+            .map(|n| self.attempt(cell, n))
+            .find(|folder| !folder.exists())
+            .unwrap_or(attempts.clone());
+        fs::rename(tried, next).map_err(create)
+    }
+
+    /// The folder of a cell's Nth try that was put aside.
+    fn attempt(&self, cell: &CellId, n: u32) -> Utf8PathBuf {
+        self.path
+            .join(ATTEMPTS)
+            .join(format!("{}.{n}", cell.name()))
     }
 
     /// The tries of a cell that were put aside, oldest first.
@@ -289,6 +299,47 @@ mod tests {
         let (_keep, path) = scratch();
         let error = RunDir::open(path).unwrap_err().to_string();
         assert!(error.contains("run.json"), "{error}");
+    }
+
+    /// A result that is nobody's verdict.
+    fn write_error(run: &RunDir, cell: &CellId) {
+        let dir = run.fresh_cell(cell).unwrap();
+        let record = serde_json::json!({
+            "format": 1, "cell": cell, "status": "ERROR", "reasons": ["QEMU died."],
+            "expected": {"kind": "clean"}, "as_expected": false, "findings": [], "classes": {},
+            "at_least": {}, "pages_verified": 0, "ended": {"how": "panicked"},
+            "timing": {"boot_ms": null, "workload_ms": null, "finding_ms": null, "total_ms": 1},
+            "samples": [], "vmstat": {}, "buddyinfo": ["", ""], "swaps": ["", ""],
+        });
+        write_json(&dir.join(CELL), &record).unwrap();
+    }
+
+    #[test]
+    fn tries_in_vain_are_put_aside_in_order_whatever_became_of_the_earlier_ones() {
+        let (_keep, path) = scratch();
+        let run = RunDir::create(path.clone()).unwrap();
+        let cell = CellId {
+            line: "6.12".into(),
+            variant: "fixed".into(),
+            workload: "tmpfs".into(),
+            seed: 1,
+        };
+        run.set_aside(&cell).unwrap();
+        assert_eq!(run.attempts(&cell), []);
+        for tries in 1..=3 {
+            write_error(&run, &cell);
+            assert!(!run.is_finished(&cell));
+            run.set_aside(&cell).unwrap();
+            assert!(!run.cell(&cell).exists());
+            assert_eq!(run.attempts(&cell).len(), tries);
+            // A record that was lost must not be in the way of the next one.
+            fs::remove_file(path.join(format!("attempts/{cell}.{tries}")).join(CELL)).unwrap();
+        }
+        write_error(&run, &cell);
+        run.set_aside(&cell).unwrap();
+        let reasons: Vec<_> = run.attempts(&cell).into_iter().map(|a| a.reason).collect();
+        assert_eq!(reasons[3], "QEMU died.");
+        assert_eq!(reasons[0], "Its record cannot be read.");
     }
 
     #[test]

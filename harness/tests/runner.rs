@@ -7,7 +7,7 @@ use std::time::Duration;
 use swapmig::event::CellEvent;
 use swapmig::guest::{Guest, GuestError, Signal};
 use swapmig::plan::{Limits, Machine};
-use swapmig::runner::executor::{CONSOLE_MAX, Task, execute};
+use swapmig::runner::executor::{CONSOLE_MAX, Restored, Task, execute};
 use swapmig::runner::observation::Observation;
 use swapmig_reports::record::Ended;
 use swapmig_workloads::protocol::{self, Event, Job, Mismatch, Probe, Workload};
@@ -160,7 +160,11 @@ struct Ran {
     took: Duration,
 }
 
-async fn run_guest(mut guest: FakeGuest) -> Ran {
+async fn run_guest(guest: FakeGuest) -> Ran {
+    run_restored(guest, None).await
+}
+
+async fn run_restored(mut guest: FakeGuest, restored: Option<Restored>) -> Ran {
     let job = Job {
         version: protocol::VERSION,
         workload: Workload::Orphan,
@@ -181,7 +185,7 @@ async fn run_guest(mut guest: FakeGuest) -> Ran {
         machine: &machine,
         limits: &limits,
         assumed_slowness: 2.0,
-        restored: None,
+        restored,
     };
     let mut told = Vec::new();
     let started = tokio::time::Instant::now();
@@ -512,6 +516,27 @@ async fn a_guest_of_another_protocol_gets_no_job() {
         ran.seen.ended
     );
     assert!(ran.guest.job.is_none());
+}
+
+/// How long a guest that says nothing more is waited for.
+async fn patience(boot: u64) -> Duration {
+    let restored = Restored {
+        boot: Duration::from_secs(boot),
+        took: Duration::from_millis(100),
+    };
+    let script = with(begun(), vec![Act::Hush]);
+    let ran = run_restored(FakeGuest::new(script), Some(restored)).await;
+    assert!(matches!(ran.seen.ended, Ended::Silent { .. }));
+    assert_eq!(ran.seen.timing.boot_ms, Some(100));
+    assert!(ran.seen.timing.restored);
+    ran.took
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restored_guest_has_the_limits_of_the_boot_it_need_not_do_again() {
+    let slow = patience(60).await;
+    let quick = patience(1).await;
+    assert!(slow > quick * 3, "{slow:?} and {quick:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -30,6 +30,7 @@ use swapmig_reports::run::Run;
 use swapmig_workloads::protocol::{self, Event, Job, Workload};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 /// Guests of two tests at once would slow each other down.
 static MACHINE: Mutex<()> = Mutex::const_new(());
@@ -146,7 +147,8 @@ async fn a_restored_guest_has_the_time_and_randomness_of_its_own() {
         spec(&home, utf8(cache.path())),
     );
     let launcher = Launcher::new(Utf8PathBuf::from(env!("CARGO_BIN_EXE_swapmig")));
-    let saved = saving::save(&store, &key, &spec, &launcher, BOOT_WITHIN)
+    let stop = CancellationToken::new();
+    let saved = saving::save(&store, &key, &spec, &launcher, BOOT_WITHIN, &stop)
         .await
         .unwrap();
     // Long enough for a clock that stood still to be told from one that was set.
@@ -184,7 +186,7 @@ fn key() -> Key {
     Key::of(&Ingredients {
         qemu: "any",
         accelerator: Accelerator::Tcg,
-        cpu: "any",
+        host: "any",
         machine: &Machine::default(),
         kernel: "fixed",
         image: "any",

@@ -422,7 +422,7 @@ pub struct Timing {
     pub workload_ms: Option<u64>,
     /// From the workload's start to the first finding.
     pub finding_ms: Option<u64>,
-    /// The whole cell.
+    /// The whole cell, from a guest that boots or was restored on.
     pub total_ms: u64,
 }
 

@@ -2,7 +2,7 @@
 //! The accelerator that guests run under.
 
 mod choice;
-mod cpu;
+mod host;
 
 pub use choice::{AccelError, Accelerator, Choice, QEMU, choose, qemu_version};
-pub use cpu::host_cpu;
+pub use host::host;

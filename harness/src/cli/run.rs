@@ -14,6 +14,7 @@ use super::report;
 use super::setting::{KnownNames, Setting, jobs, stop_on_signals, view};
 use crate::catalogue::Images;
 use crate::event::Sink;
+use crate::guest::saved::SavedGuests;
 use crate::plan::Plan;
 use crate::run_dir::RunDir;
 use crate::runner::dispatch;
@@ -125,9 +126,20 @@ async fn carry_out(
         "{jobs} guest(s) at a time under {}: {}",
         choice.accelerator, choice.reason
     );
-    // The one word before the stream begins; it goes the stream's way.
-    view.event(&crate::event::Event::Note(note))
-        .map_err(Failure::host)?;
+    // The words before the stream begins; they go the stream's way.
+    let mut say = |note| {
+        view.event(&crate::event::Event::Note(note))
+            .map_err(Failure::host)
+    };
+    say(note)?;
+    let saved = match how.saved.then(|| SavedGuests::of(setting.home.clone())) {
+        Some(Ok(saved)) => Some(saved),
+        Some(Err(error)) => {
+            say(format!("every guest boots, for none can be saved: {error}"))?;
+            None
+        }
+        None => None,
+    };
     let sinks: Vec<Box<dyn Sink>> = vec![
         Box::new(sinks::Store::new(dir.clone())),
         view,
@@ -135,7 +147,7 @@ async fn carry_out(
     ];
     let stop = stop_on_signals()?;
     let ran = dispatch::run(
-        setting.context(jobs, how.saved)?,
+        setting.context(jobs, saved)?,
         plan,
         dir.clone(),
         record,

@@ -67,11 +67,11 @@ impl Setting {
         }
     }
 
-    pub(super) fn context(&self, jobs: usize, saved: bool) -> Result<Arc<Context>, Failure> {
-        let saved = match saved {
-            true => Some(SavedGuests::of(self.home.clone()).map_err(Failure::host)?),
-            false => None,
-        };
+    pub(super) fn context(
+        &self,
+        jobs: usize,
+        saved: Option<SavedGuests>,
+    ) -> Result<Arc<Context>, Failure> {
         Ok(Arc::new(Context {
             images: self.images.clone(),
             store: KernelStore::new(self.home.clone()),

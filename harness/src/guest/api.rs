@@ -76,6 +76,9 @@ pub enum GuestError {
         "QEMU's monitor failed: {0}. `qemu.log` beside the cell's result has QEMU's own words."
     )]
     Qmp(String),
+    /// QEMU does not take a saved guest.
+    #[error("{0}")]
+    Restore(String),
     /// The job did not reach the guest.
     #[error(
         "The job could not be sent to the guest: {0}. The console log tells how the guest ended."

@@ -164,7 +164,7 @@ impl QemuGuest {
         if let Err(error) = loaded {
             guest.end().await;
             let words = last_words(&spec.dir.join(WORDS));
-            return Err(GuestError::Qmp(format!("{error} {words}")));
+            return Err(GuestError::Restore(format!("{error} QEMU: {words}.")));
         }
         guest.said = Some(Signal::Event(saved.ready()));
         Ok(guest)

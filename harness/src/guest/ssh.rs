@@ -12,7 +12,7 @@ use ssh2::Session;
 
 use crate::image::Image;
 
-/// Keys made for one run: who may enter the guest, and how the guest proves itself.
+/// Keys made with an image: who may enter the guest, and how the guest proves itself.
 pub struct SshKeys {
     /// The client's private key, in OpenSSH's format.
     pub client: String,

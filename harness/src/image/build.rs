@@ -32,7 +32,7 @@ pub struct ImageSpec {
 pub struct Image {
     /// The archive, mode 0600: it holds the host's private key.
     pub initramfs: Utf8PathBuf,
-    /// The key that root accepts, nowhere on disk.
+    /// The key that root accepts; on disk only where a guest of this image is saved.
     pub client_key: ClientKey,
     /// The guest's public host key as ssh sends it, to be pinned.
     pub host_key: Vec<u8>,

@@ -259,9 +259,11 @@ impl Cell<'_, '_> {
         if let Some(reason) = machine::difference(self.task.machine, cpus, memory_kib) {
             return Some(Ended::WrongMachine { reason });
         }
-        // A restored guest is as slow as it was when it booted, however quick its return.
+        // A restored guest is as slow as it was when it booted, however quick its return; and the
+        // host may be busier now than it was then.
+        let assumed = Duration::from_secs_f64(self.task.assumed_slowness.max(0.0));
         let (ready, boot) = match self.task.restored {
-            Some(restored) => (restored.took, restored.boot),
+            Some(restored) => (restored.took, restored.boot.max(assumed)),
             None => (self.began.elapsed(), self.began.elapsed()),
         };
         self.seen.timing.boot_ms = Some(millis(ready));

@@ -152,9 +152,14 @@ pub fn holds_workload(console: &[u8], workload: &str) -> bool {
     mark(console, workload, "begins")
         .and_then(|began| mark(&console[began..], workload, "ends"))
         .is_some()
-        && [EVENT_LOST, MESSAGES_DROPPED]
-            .iter()
-            .all(|lost| memchr::memmem::find(console, lost).is_none())
+        && !lost_messages(console)
+}
+
+/// Whether a console tells of an event or a message that was lost.
+pub fn lost_messages(console: &[u8]) -> bool {
+    [EVENT_LOST, MESSAGES_DROPPED]
+        .iter()
+        .any(|lost| memchr::memmem::find(console, lost).is_some())
 }
 
 /// The end of the line that the guest's init writes into the kernel's log when

@@ -19,7 +19,7 @@ use super::executor::{self, Outcome, Restored, Task};
 use super::kernels::{ReadyKernel, kernel_name};
 use super::observation::Observation;
 use super::saving;
-use crate::accel::host_cpu;
+use crate::accel::host;
 use crate::event::{CellEvent, Event};
 use crate::guest::qemu::{GuestSpec, QemuGuest};
 use crate::guest::saved::{Ingredients, Key, Saved, SavedGuests};
@@ -58,10 +58,12 @@ impl CellRunner {
     pub(super) async fn run(self, saved: Option<Arc<Saved>>) -> Result<(), RunError> {
         let cell = Arc::new(self);
         let id = &cell.cell.id;
+        let mut saved = saved.as_deref();
         for left in (0..=cell.plan.retries).rev() {
             // What an earlier run of this plan, or the try before this one, has left.
             cell.dir.set_aside(id)?;
-            let Some(mut record) = cell.clone().attempt(saved.as_deref()).await? else {
+            // Only the first try goes on from the saved guest: it may be what went wrong.
+            let Some(mut record) = cell.clone().attempt(saved.take()).await? else {
                 return Ok(());
             };
             record.attempts = cell.dir.attempts(id);
@@ -73,6 +75,10 @@ impl CellRunner {
                 .cell(id, CellEvent::TriedInVain(Box::new(record)));
             // Its files are moved when all of them are written.
             cell.events.heard().await;
+            // A disk that has no room for them stops the run: they must not make room for a try.
+            if cell.stop.is_cancelled() {
+                break;
+            }
         }
         Ok(())
     }
@@ -157,7 +163,7 @@ impl CellRunner {
         Key::of(&Ingredients {
             qemu: &self.context.qemu,
             accelerator: self.context.choice.accelerator,
-            cpu: &host_cpu(),
+            host: &host(self.context.choice.accelerator),
             machine: &self.plan.machine,
             kernel: self.ready.kernel.key.as_str(),
             image: &self.boot.digest,
@@ -169,10 +175,10 @@ impl CellRunner {
         let store = self.context.saved.as_ref()?;
         let made = || async {
             let _slot = slots.acquire().await;
-            tokio::select! {
-                saved = self.find_or_save(store) => saved,
-                () = self.stop.cancelled() => None,
+            if self.stop.is_cancelled() {
+                return None;
             }
+            self.find_or_save(store).await
         };
         self.ready.saved.get_or_init(made).await.clone()
     }
@@ -188,11 +194,13 @@ impl CellRunner {
             Ok(Err(error)) => self.note(format!("kernel {name}, saved guest: {error}")),
             Err(defect) => self.note(format!("kernel {name}, saved guest: {defect}")),
         }
-        let saved = match self.dir.scratch_for(key.as_str()) {
+        // By name, not by key: two variants may come to the same kernel.
+        let saved = match self.dir.scratch_for(&name.replace('/', ".")) {
             Ok(dir) => {
                 let limits = Budget::assumed(&self.plan.limits, self.assumed_slowness());
                 let spec = self.spec(&dir);
-                saving::save(store, &key, &spec, &self.context.launcher, limits.boot)
+                let launcher = &self.context.launcher;
+                saving::save(store, &key, &spec, launcher, limits.boot, &self.stop)
                     .await
                     .map_err(|error| error.to_string())
             }
@@ -227,7 +235,6 @@ impl CellRunner {
             return Ok((QemuGuest::boot(&spec, launcher).await?, None));
         };
         let restored = GuestSpec {
-            initramfs: saved.initramfs(),
             keys: saved.keys(),
             ..spec.clone()
         };
@@ -242,9 +249,14 @@ impl CellRunner {
             }
             Err(error) => {
                 self.note(format!(
-                    "{} boots, for its saved guest could not be restored: {error}",
+                    "{} boots, for its saved guest could not be restored and is removed: {error}",
                     self.cell.id
                 ));
+                if let Some(store) = &self.context.saved
+                    && let Err(error) = store.discard(&self.key())
+                {
+                    self.note(format!("a saved guest could not be removed: {error}"));
+                }
                 Ok((QemuGuest::boot(&spec, launcher).await?, None))
             }
         }
