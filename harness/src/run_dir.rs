@@ -184,14 +184,14 @@ impl RunDir {
 
     /// The tries of a cell that were put aside, oldest first.
     pub fn attempts(&self, cell: &CellId) -> Vec<Attempt> {
-        let folder = |n: usize| {
-            self.path
-                .join(ATTEMPTS)
-                .join(format!("{}.{n}", cell.name()))
+        let unreadable = || Attempt {
+            status: Status::Error,
+            reason: "Its record cannot be read.".into(),
         };
         (1..)
-            .map_while(|n| read_cell(&folder(n), cell))
-            .map(|record| record.as_attempt())
+            .map(|n| self.attempt(cell, n))
+            .take_while(|folder| folder.exists())
+            .map(|folder| read_cell(&folder, cell).map_or_else(unreadable, |r| r.as_attempt()))
             .collect()
     }
 
