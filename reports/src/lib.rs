@@ -9,6 +9,7 @@ pub mod findings;
 pub mod page;
 pub mod record;
 pub mod run;
+mod styled;
 pub mod summary;
 pub mod symbolize;
 pub mod terminal;

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A run as plain text, for a terminal or a log.
 
-use std::fmt::{Display, Write};
-
 use owo_colors::Style;
 
 use crate::findings::{self, FindingGroup};
 use crate::record::{CellRecord, Class, FrameRecord, KernelRecord, Status};
 use crate::run::{Cell, Run};
+use crate::styled::Styled;
 use crate::summary::{FIXED, Group, Mark, Outcome, Rate, Standing, Summary};
 use crate::text::{self, LINE_MAX, count, duration, percent, plural, range};
 
@@ -22,10 +21,7 @@ const REASONS: usize = 12;
 /// Control characters of guests' texts are shown as escapes.
 pub fn render(run: &Run, styled: bool) -> String {
     let summary = Summary::of(run);
-    let mut out = Out {
-        text: String::new(),
-        styled,
-    };
+    let mut out = Styled::new(styled);
     matrix(&mut out, &summary);
     for group in findings::group(run) {
         finding(&mut out, &group);
@@ -35,31 +31,6 @@ pub fn render(run: &Run, styled: bool) -> String {
     tried_again(&mut out, run);
     outcome(&mut out, &summary);
     out.text
-}
-
-struct Out {
-    text: String,
-    styled: bool,
-}
-
-impl Out {
-    fn line(&mut self, line: impl Display) {
-        // Writing to a String cannot fail.
-        let _ = writeln!(self.text, "{line}");
-    }
-
-    fn paint(&self, text: impl Display, style: Style) -> String {
-        if self.styled {
-            style.style(text).to_string()
-        } else {
-            text.to_string()
-        }
-    }
-
-    fn head(&mut self, text: &str) {
-        let head = self.paint(text, Style::new().bold());
-        self.line(format_args!("\n{head}"));
-    }
 }
 
 /// A cell of the matrix: what is printed, and how it stands.
@@ -97,7 +68,7 @@ fn verdict(group: Option<&Group>) -> Verdict {
     Verdict { text, style }
 }
 
-fn matrix(out: &mut Out, summary: &Summary) {
+fn matrix(out: &mut Styled, summary: &Summary) {
     for line in summary.lines() {
         let workloads = summary.workloads(line);
         let variants = summary.variants(line);
@@ -148,7 +119,7 @@ fn width(text: &str) -> usize {
     text.chars().count()
 }
 
-fn finding(out: &mut Out, group: &FindingGroup<'_>) {
+fn finding(out: &mut Styled, group: &FindingGroup<'_>) {
     out.head(&text::line(&group.sample.title, LINE_MAX));
     let times = range(group.occurrences.iter().filter_map(|o| o.finding.at_ms));
     let when = match (
@@ -219,7 +190,7 @@ fn blamed(frames: &[FrameRecord]) -> usize {
     guilty - inlined
 }
 
-fn counts(out: &mut Out, run: &Run, summary: &Summary) {
+fn counts(out: &mut Styled, run: &Run, summary: &Summary) {
     out.head("What ran, least and most over the seeds");
     for group in &summary.groups {
         let ended: Vec<_> = run
@@ -287,7 +258,7 @@ fn rate(group: &Group) -> Option<String> {
     }
 }
 
-fn kernels(out: &mut Out, run: &Run) {
+fn kernels(out: &mut Styled, run: &Run) {
     for (name, kernel) in &run.record.kernels {
         if let KernelRecord::Unavailable { reason, .. } = kernel {
             let name = text::line(name, LINE_MAX);
@@ -300,7 +271,7 @@ fn kernels(out: &mut Out, run: &Run) {
 }
 
 /// Cells that had to be tried again, with all that became of them.
-fn tried_again(out: &mut Out, run: &Run) {
+fn tried_again(out: &mut Styled, run: &Run) {
     let records = run.cells.iter().filter_map(Cell::result);
     let again: Vec<_> = records.filter(|r| !r.attempts.is_empty()).collect();
     if again.is_empty() {
@@ -333,7 +304,7 @@ pub(crate) fn outcomes(record: &CellRecord) -> String {
     all.join(", then ")
 }
 
-fn outcome(out: &mut Out, summary: &Summary) {
+fn outcome(out: &mut Styled, summary: &Summary) {
     if !summary.because.is_empty() {
         out.head("In the way");
         for reason in summary.because.iter().take(REASONS) {

@@ -4,63 +4,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up must stop")]
 
+#[path = "own_consoles/expected.rs"]
+mod expected;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use expected::{Console, Expected, Table};
 use swapmig_reports::trace::{Report, parse};
 
 /// Bytes that a fixture may have.
 const MAX_BYTES: u64 = 40 * 1024;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Table {
-    console: Vec<Console>,
-}
-
-/// A console and the reports in it, in the order in which they begin.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Console {
-    file: PathBuf,
-    reports: Vec<Expected>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Expected {
-    title: String,
-    #[serde(rename = "type")]
-    kind: String,
-    /// Absent: nobody is to blame.
-    guilty: Option<String>,
-    /// Why it cannot be trusted wholly; absent: it can.
-    corrupted: Option<String>,
-    #[serde(default)]
-    panicked: bool,
-    /// What is one crash by the source, if titles do not say it already.
-    #[serde(default)]
-    crash: Option<String>,
-}
-
-impl Expected {
-    fn of(report: &Report, crash: Option<String>) -> Self {
-        Self {
-            title: report.title.clone(),
-            kind: report.kind.name().to_owned(),
-            guilty: report.guilty.as_ref().map(|g| g.function.clone()),
-            corrupted: report.corrupted.map(|c| c.to_string()),
-            panicked: report.panicked,
-            crash,
-        }
-    }
-
-    /// The crash that it is.
-    fn identity(&self) -> &str {
-        self.crash.as_deref().unwrap_or(&self.title)
-    }
+/// The crash that it is.
+fn identity(expected: &Expected) -> &str {
+    expected.crash.as_deref().unwrap_or(&expected.title)
 }
 
 fn folder() -> PathBuf {
@@ -81,12 +40,7 @@ fn every_report_is_as_expected() {
     let table = table();
     let mut missed = Vec::new();
     for console in &table {
-        let crashes = console.reports.iter().map(|report| report.crash.clone());
-        let got: Vec<_> = found(console)
-            .iter()
-            .zip(crashes.chain(std::iter::repeat(None)))
-            .map(|(report, crash)| Expected::of(report, crash))
-            .collect();
+        let got = console.got(&found(console));
         if got != console.reports {
             missed.push(format!(
                 "{}\n  expected {:#?}\n  got {got:#?}",
@@ -134,7 +88,7 @@ fn one_crash_has_one_key_and_no_other_crash_has_it() {
             if report.corrupted.is_some() {
                 continue;
             }
-            let (key, crash) = (report.key().to_string(), expected.identity().to_owned());
+            let (key, crash) = (report.key().to_string(), identity(expected).to_owned());
             keys.entry(crash.clone()).or_default().insert(key.clone());
             crashes.entry(key).or_default().insert(crash);
         }

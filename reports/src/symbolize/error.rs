@@ -7,7 +7,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file or folder cannot be read.
-    #[error("cannot read {path}: give the vmlinux or the folder that the kernel's build left")]
+    #[error(
+        "cannot read {path}: {source}; give the vmlinux that the kernel's build left, or a folder of modules that can be read"
+    )]
     Read {
         /// The file or folder.
         path: PathBuf,
@@ -15,7 +17,9 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The file is no object file, or a damaged one.
-    #[error("{path} is not a readable ELF file: build the kernel again")]
+    #[error(
+        "{path} is not a readable ELF file: {source}; give the vmlinux that the kernel's build left, or one that is built again"
+    )]
     Elf {
         /// The file.
         path: PathBuf,

@@ -55,7 +55,8 @@ fn stack_record(report: &Report, stack: &Stack, resolved: Vec<Resolved>) -> Stac
 }
 
 fn frame_records(frame: &Frame, found: Resolved) -> Vec<FrameRecord> {
-    let printed = Some(frame.to_string());
+    // A log that was symbolized before may have left the offset out.
+    let printed = (frame.size > 0).then(|| frame.to_string());
     let Ok(found) = found else {
         // The log itself may say where.
         let location = frame.location.as_ref();

@@ -22,7 +22,8 @@ pub struct TriageStack {
 pub struct TriageFrame {
     /// Function name.
     pub function: String,
-    /// As printed, such as `rmap_walk_anon+0x1a3/0x420`; null for an inlined frame.
+    /// As printed, such as `rmap_walk_anon+0x1a3/0x420`; null for an inlined frame, and where the
+    /// log prints no offset.
     pub printed: Option<String>,
     /// Source file relative to the kernel tree, where the log or a vmlinux tells it.
     pub file: Option<String>,
@@ -105,7 +106,7 @@ fn as_printed(frame: &Frame) -> TriageFrame {
     let inlined = frame.location.as_ref().is_some_and(|place| place.inlined);
     TriageFrame {
         function: frame.symbol.clone(),
-        printed: (!inlined).then(|| frame.to_string()),
+        printed: (!inlined && frame.size > 0).then(|| frame.to_string()),
         file: frame.location.as_ref().map(|place| place.file.clone()),
         line: frame.location.as_ref().map(|place| place.line),
         module: frame.module.clone(),

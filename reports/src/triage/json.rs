@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
-use std::io;
+use std::io::{self, Write};
 
 use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
@@ -27,12 +27,14 @@ pub struct Written<E> {
 /// Characters that move a cursor or reorder a line are escaped, as JSON allows.
 /// Fails when `out` does.
 pub fn write<E: Display>(
-    mut out: impl io::Write,
+    out: impl io::Write,
     input: &str,
     crashes: impl Iterator<Item = Result<Crash, E>>,
 ) -> io::Result<Written<E>> {
     let error = RefCell::new(None);
+    let out = RefCell::new(out);
     let reports = Stream {
+        out: Shared(&out),
         crashes: RefCell::new(crashes),
         count: Cell::new(0),
         error: &error,
@@ -42,24 +44,37 @@ pub fn write<E: Display>(
         reports: &reports,
         error: Told(&error),
     };
-    triage.serialize(&mut serde_json::Serializer::with_formatter(
-        &mut out, Visible,
-    ))?;
-    out.write_all(b"\n")?;
+    let mut to = serde_json::Serializer::with_formatter(Shared(&out), Visible);
+    triage.serialize(&mut to)?;
+    Shared(&out).write_all(b"\n")?;
     Ok(Written {
         reports: reports.count.get(),
         error: error.take(),
     })
 }
 
+/// What is written to, by the serializer and by who shows what was written.
+struct Shared<'a, W>(&'a RefCell<W>);
+
+impl<W: io::Write> io::Write for Shared<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.borrow_mut().flush()
+    }
+}
+
 /// The reports of an input, taken while they are written.
-struct Stream<'a, I, E> {
+struct Stream<'a, I, E, W> {
+    out: Shared<'a, W>,
     crashes: RefCell<I>,
     count: Cell<usize>,
     error: &'a RefCell<Option<E>>,
 }
 
-impl<I: Iterator<Item = Result<Crash, E>>, E> Serialize for Stream<'_, I, E> {
+impl<I: Iterator<Item = Result<Crash, E>>, E, W: io::Write> Serialize for Stream<'_, I, E, W> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut sequence = to.serialize_seq(None)?;
         for crash in &mut *self.crashes.borrow_mut() {
@@ -71,6 +86,9 @@ impl<I: Iterator<Item = Result<Crash, E>>, E> Serialize for Stream<'_, I, E> {
                 }
             }
             self.count.set(self.count.get() + 1);
+            // The log may go on for days: who reads along sees each report now.
+            let mut out = Shared(self.out.0);
+            out.flush().map_err(serde::ser::Error::custom)?;
         }
         sequence.end()
     }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A report for people: what happened, where, and whom to blame.
 
-use std::fmt::{Display, Write};
+use std::fmt::Display;
 
 use owo_colors::Style;
 
 use super::crash::{Crash, direction_word};
 use super::frames::{TriageFrame, TriageStack};
 use super::source::SourceTree;
+use crate::styled::Styled;
 use crate::text::{self, LINE_MAX, plural};
 use crate::trace::Direction;
 
@@ -29,10 +30,7 @@ const COLUMNS: usize = 3;
 ///
 /// Whatever comes from the log is bounded, and its control characters are shown as escapes.
 pub fn render(crash: &Crash, styled: bool, tree: Option<&SourceTree>) -> String {
-    let mut out = Out {
-        text: String::new(),
-        styled,
-    };
+    let mut out = Styled::new(styled);
     out.facts(crash);
     for stack in crash.stacks.iter().take(STACKS) {
         out.stack(stack, tree);
@@ -46,25 +44,7 @@ pub fn render(crash: &Crash, styled: bool, tree: Option<&SourceTree>) -> String 
     out.text
 }
 
-struct Out {
-    text: String,
-    styled: bool,
-}
-
-impl Out {
-    fn line(&mut self, line: impl Display) {
-        // Writing to a String cannot fail.
-        let _ = writeln!(self.text, "{line}");
-    }
-
-    fn paint(&self, text: impl Display, style: Style) -> String {
-        if self.styled {
-            style.style(text).to_string()
-        } else {
-            text.to_string()
-        }
-    }
-
+impl Styled {
     fn fact(&mut self, name: &str, value: impl Display) {
         let name = self.paint(format_args!("{name:<9}"), Style::new().dimmed());
         self.line(format_args!("  {name} {value}"));

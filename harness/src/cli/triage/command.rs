@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! From the logs that were named to an exit code.
 
+use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -60,6 +61,7 @@ pub(in crate::cli) fn triage(options: TriageOptions) -> Result<ExitCode, Failure
             Ok(input) => (Some(input.reports()), None),
             Err(error) => (None, Some(Err(error))),
         };
+        let found = Cell::new(false);
         let published = |report| {
             Crash::of(report, symbolizer.as_ref()).map_err(|source| InputError::Kernel {
                 name: name.clone(),
@@ -71,16 +73,18 @@ pub(in crate::cli) fn triage(options: TriageOptions) -> Result<ExitCode, Failure
             .flatten()
             .chain(unopened)
             .map(|report| report.and_then(published))
+            .inspect(|crash| found.set(found.get() || crash.is_ok()))
             .take(limit);
-        let written = match out.input(&name, crashes) {
+        let written = out.input(&name, crashes);
+        if found.get() {
+            outcome = outcome.max(Outcome::Found);
+        }
+        let written = match written {
             Ok(written) => written,
             // Whoever read has seen enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
             Err(error) => return Err(unwritable(error)),
         };
-        if written.reports > 0 {
-            outcome = outcome.max(Outcome::Found);
-        }
         if let Some(error) = written.error {
             complain(&error);
             outcome = outcome.max(Outcome::of(&error));

@@ -22,7 +22,9 @@ pub(super) enum InputError {
     #[error("{name} is a folder: name the log files in it")]
     Folder { name: String },
     /// Reading failed; what had been read was searched.
-    #[error("cannot read on in {name}: {source}; what came before was searched")]
+    #[error(
+        "cannot read on in {name}: {source}; what came before was searched: copy the log to a sound disk and read it again"
+    )]
     Read { name: String, source: io::Error },
     /// The vmlinux that was given is another kernel's.
     #[error("{name}: {source}")]
