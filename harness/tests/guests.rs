@@ -426,15 +426,18 @@ fn a_full_disk_ends_the_run_and_leaves_it_readable() {
     }
 }
 
-/// A run of one cell of the fixed kernel on another machine than the default one.
-fn on_machine(machine: &str) -> (CellRecord, String) {
+#[test]
+fn guests_run_on_the_cpus_and_the_memory_that_the_plan_asks_for() {
+    checked();
     let dir = tempfile::tempdir().unwrap();
     let plan = dir.path().join("plan.toml");
-    let text = format!(
-        "name = \"machine\"\nlines = [\"6.12\"]\nretries = 0\n[machine]\n{machine}\n[workload.tmpfs]\nat_least = {{ U2 = 500 }}\n\
-         [[cells]]\nvariants = [\"fixed\"]\nworkloads = [\"tmpfs\"]\n"
-    );
-    std::fs::write(&plan, text).unwrap();
+    std::fs::write(
+        &plan,
+        "name = \"machine\"\nlines = [\"6.12\"]\nretries = 0\n[machine]\ncpus = 3\nmemory_mib = 640\n\
+         [workload.tmpfs]\nat_least = { U2 = 500 }\n\
+         [[cells]]\nvariants = [\"fixed\"]\nworkloads = [\"tmpfs\"]\n",
+    )
+    .unwrap();
     let ran = output(
         swapmig()
             .arg("run")
@@ -442,29 +445,14 @@ fn on_machine(machine: &str) -> (CellRecord, String) {
             .arg("--out")
             .arg(run_of(&dir)),
     );
-    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    // A guest that counts other CPUs or other memory gets no job.
+    let said = String::from_utf8_lossy(&ran.stderr);
     let run = Run::read(&run_of(&dir)).unwrap_or_else(|error| panic!("{error}\n{said}"));
-    let cell = run.cells[0].result().cloned();
-    (cell.unwrap_or_else(|| panic!("{said}")), said)
-}
-
-#[test]
-fn guests_run_on_the_cpus_and_the_memory_that_the_plan_asks_for() {
-    checked();
-    let (cell, said) = on_machine("cpus = 3\nmemory_mib = 640");
-    assert_eq!(cell.status, Status::Pass, "{said}");
-}
-
-#[test]
-fn a_guest_with_fewer_cpus_than_asked_for_is_an_error_that_counts_them() {
-    checked();
-    // One more than the kernel is configured for.
-    let (cell, said) = on_machine("cpus = 9");
-    assert_eq!(cell.status, Status::Error, "{said}");
-    let Ended::WrongMachine { reason } = &cell.ended else {
-        panic!("{:?}", cell.ended)
-    };
-    assert!(reason.contains("found 8 CPU(s)"), "{reason}");
+    assert_eq!(
+        run.cells[0].result().unwrap().status,
+        Status::Pass,
+        "{said}"
+    );
 }
 
 #[test]
