@@ -5,51 +5,23 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+#[path = "support/fixed_kernel.rs"]
+mod fixed_kernel;
+
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use camino::{Utf8Path, Utf8PathBuf};
-use swapmig::accel::Accelerator;
-use swapmig::catalogue::Images;
-use swapmig::guest::launcher::Launcher;
-use swapmig::guest::qemu::{GuestSpec, QemuGuest};
-use swapmig::guest::saved::{Ingredients, Key, SavedGuests};
-use swapmig::guest::ssh::{self, SshKeys};
-use swapmig::guest::{Guest, Signal};
-use swapmig::guest_binary;
-use swapmig::home::{Cancel, Home};
-use swapmig::image::{Image, ImageSpec, Tools};
-use swapmig::kernel::KernelStore;
-use swapmig::plan::Machine;
-use swapmig::runner::saving;
+use fixed_kernel::{FixedKernel, cache};
+use swapmig::guest::{Guest, Signal, ssh};
 use swapmig_reports::record::{CellRecord, Status};
 use swapmig_reports::run::Run;
-use swapmig_workloads::protocol::{self, Event, Job, Workload};
+use swapmig_workloads::protocol::Event;
 use tempfile::TempDir;
 use tokio::sync::Mutex;
-use tokio_util::sync::CancellationToken;
 
 /// Guests of two tests at once would slow each other down.
 static MACHINE: Mutex<()> = Mutex::const_new(());
-
-const BOOT_WITHIN: Duration = Duration::from_secs(240);
-
-fn utf8(path: &Path) -> &Utf8Path {
-    Utf8Path::from_path(path).unwrap()
-}
-
-/// A cache that has the user's kernels and no saved guest.
-fn cache() -> TempDir {
-    let own = Home::from_env().unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    for shared in ["kernels", "sources", "logs", "locks"] {
-        std::os::unix::fs::symlink(own.root().join(shared), dir.path().join(shared)).unwrap();
-    }
-    dir
-}
 
 fn run(cache: &TempDir, arguments: &[&str]) -> (TempDir, Output) {
     let dir = tempfile::tempdir().unwrap();
@@ -139,24 +111,14 @@ fn only_saved(cache: &TempDir) -> PathBuf {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_guest_has_the_time_and_randomness_of_its_own() {
     let _machine = MACHINE.lock().await;
-    let cache = cache();
-    let home = Home::at(utf8(cache.path())).unwrap();
-    let (store, key, spec) = (
-        SavedGuests::of(home.clone()).unwrap(),
-        key(),
-        spec(&home, utf8(cache.path())),
-    );
-    let launcher = Launcher::new(Utf8PathBuf::from(env!("CARGO_BIN_EXE_swapmig")));
-    let stop = CancellationToken::new();
-    let saved = saving::save(&store, &key, &spec, &launcher, BOOT_WITHIN, &stop)
-        .await
-        .unwrap();
+    let kernel = FixedKernel::new(env!("CARGO_BIN_EXE_swapmig"));
+    let saved = kernel.save().await;
     // Long enough for a clock that stood still to be told from one that was set.
     tokio::time::sleep(Duration::from_secs(20)).await;
     let mut drawn = Vec::new();
     for _ in 0..2 {
-        let mut guest = QemuGuest::restore(&spec, &launcher, &saved).await.unwrap();
-        guest.send_job(&job()).await.unwrap();
+        let mut guest = kernel.restore(&saved).await;
+        guest.send_job(&fixed_kernel::job()).await.unwrap();
         while !matches!(guest.next().await, Signal::Event(Event::Started { .. })) {}
         let (stream, keys) = guest.ssh().unwrap();
         let before = SystemTime::now();
@@ -180,51 +142,4 @@ async fn a_restored_guest_has_the_time_and_randomness_of_its_own() {
         drawn.push(random.to_owned());
     }
     assert_ne!(drawn[0], drawn[1], "two guests drew the same random number");
-}
-
-fn key() -> Key {
-    Key::of(&Ingredients {
-        qemu: "any",
-        accelerator: Accelerator::Tcg,
-        host: "any",
-        machine: &Machine::default(),
-        kernel: "fixed",
-        image: "any",
-    })
-}
-
-fn spec(home: &Home, dir: &Utf8Path) -> GuestSpec {
-    let images = Images::locate().unwrap();
-    let line = images.line("6.12").unwrap();
-    let variant = images.variant(&line, "fixed").unwrap();
-    let kernel = KernelStore::new(home.clone())
-        .ensure(&line, &variant, &Cancel::default(), &|_| {})
-        .unwrap();
-    let image_spec = ImageSpec {
-        guest_binary: guest_binary::locate(Utf8Path::new(env!("CARGO_BIN_EXE_swapmig"))).unwrap(),
-        images_dir: images.root().into(),
-        tools: Tools::default(),
-    };
-    let image = Image::build(&image_spec, dir).unwrap();
-    GuestSpec {
-        accelerator: Accelerator::Tcg,
-        machine: Machine::default(),
-        kernel: kernel.bzimage,
-        initramfs: image.initramfs.clone(),
-        keys: Arc::new(SshKeys::of(&image)),
-        dir: dir.into(),
-        answer_within: Duration::from_secs(60),
-    }
-}
-
-fn job() -> Job {
-    Job {
-        version: protocol::VERSION,
-        workload: Workload::Tmpfs,
-        seed: 1,
-        params: BTreeMap::new(),
-        probes: Vec::new(),
-        sample_ms: 1000,
-        wake: None,
-    }
 }
