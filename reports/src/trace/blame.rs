@@ -12,19 +12,31 @@ use super::skip;
 use super::title;
 use super::trail::{self, Suspect};
 
-// Functions that hand control to a handler: what they call is what stalls.
+// Functions that hand control to a handler, by who asked for the work: the function called is
+// what stalls.
 const DISPATCHERS: &[&str] = &[
-    // system calls
-    "do_syscall_|do_fast_syscall_|sysenter_dispatch|tracesys_phase2|el0_svc_|invoke_syscall|ret_fast_syscall",
-    // work, timers, softirqs and threads
-    "process_one_work|do_softirq|call_timer_fn|_run_timers|run_timer_softirq|hrtimer_run|run_ksoftirqd|smpboot_thread_fn|tasklet_(?:hi_)?action|^kthread$|start_secondary|cpu_startup_entry|ret_from_fork|netif_receive_skb",
-    // files: what a read, a write or an ioctl does depends on the file
-    "vfs_(?:read|write|iter_read|iter_write|ioctl|open)|do_iter_(?:read|write)|call_(?:read|write)_iter|new_sync_(?:read|write)|ksys_ioctl|compat_(?:sys_)?ioctl|blkdev_(?:driver_)?ioctl|call_mmap|mmap_region|do_mmap|do_dentry_open",
-    // sockets
-    "^sock_(?:sendmsg|recvmsg|release|mmap|do_ioctl|ioctl)|^__sock_release|^compat_sock_ioctl|^(?:setsockopt|listen|accept)$|kernel_(?:setsockopt|listen|accept)|sock_common_setsockopt|sk_common_release|^(?:rtnetlink|nfnetlink)_rcv_msg|^netlink_dump|^(?:sys_)?(?:socketpair|connect|ioctl)",
-    // faults, and what is left to do on the way back to the program
-    "__do_fault|do_page_fault|^page_fault$|__fput|task_work_run|exit_to_user_?mode",
-    // other CPUs
+    // A softirq: timers, tasklets, packets that have come in, and the thread that does the rest.
+    r"do_softirq|^run_ksoftirqd$|^tasklet_(?:hi_)?action",
+    r"^(?:call_timer_fn|(?:__)?run_timers|run_timer_softirq|_*hrtimer_run\w*)$",
+    r"netif_receive_skb",
+    // A kernel thread: a worker, a thread of each CPU, any other; and an idle CPU.
+    r"^(?:process_one_work|smpboot_thread_fn|kthread|ret_from_fork\w*)$",
+    r"^(?:cpu_startup_entry|start_secondary\w*)$",
+    // A program's system call: x86, arm64 and arm have their own ways in.
+    r"^(?:do_syscall_\w+|(?:__)?do_fast_syscall_\w+|sysenter_dispatch|tracesys_phase2)$",
+    r"^(?:(?:do_)?el0_svc_\w+|(?:__)?invoke_syscall|ret_fast_syscall)$",
+    // A call on a file: what it does depends on the file.
+    r"vfs_(?:open|ioctl|(?:iter_)?(?:read|write))|do_dentry_open",
+    r"new_sync_(?:read|write)|call_(?:read|write)_iter|do_iter_(?:read|write)",
+    r"ksys_ioctl|compat_(?:sys_)?ioctl|^(?:sys_)?ioctl|blkdev_(?:driver_)?ioctl",
+    r"do_mmap|mmap_region|call_mmap",
+    // A call on a socket: what it does depends on the protocol.
+    r"^(?:compat_)?sock_(?:do_)?ioctl|^sock_(?:sendmsg|recvmsg|mmap|release)|^__sock_release",
+    r"^(?:kernel_)?(?:setsockopt|listen|accept)$|kernel_(?:setsockopt|listen|accept)",
+    r"sock_common_setsockopt|sk_common_release|^(?:sys_)?(?:connect|socketpair)",
+    r"^netlink_dump|^(?:rt|nf)netlink_rcv_msg",
+    // A fault of a program's, and what is left to do on the way back to it.
+    r"^page_fault$|do_page_fault|__do_fault|__fput|task_work_run|exit_to_user_?mode",
     CALLS,
 ];
 /// Waits for another CPU: the wait is the stall.
@@ -41,11 +53,17 @@ static FAULT: LazyLock<Regex> = LazyLock::new(|| {
 static BUCKET: LazyLock<Regex> =
     LazyLock::new(|| compile("rtnl_lock|synchronize_(?:s?rcu|net|sched)"));
 // How a task waits, whatever for.
-static WAIT: LazyLock<Regex> = LazyLock::new(|| {
-    compile(
-        "sched|_lock|_slowlock|down|rwsem|completion|kthread|wait|synchronize|context_switch|__switch_to|cancel_delayed_work|rcu_barrier|^(?:[mus]|nano)sleep",
-    )
-});
+const WAITS: &[&str] = &[
+    // It gives up its CPU.
+    r"(?:^|_)schedule(?:_|$)|^(?:context_switch|__switch_to)",
+    // For a lock: mutexes, semaphores of either kind, locks of files and records.
+    r"_(?:slow)?lock(?:_|$)|rwsem|(?:^|_)down(?:_|$)",
+    // For somebody to be done.
+    r"wait|completion|^kthread(?:_|$)|^_*cancel_(?:delayed_)?work|^(?:s?rcu_barrier|synchronize_\w+)",
+    // For a time.
+    r"^(?:[mus]|nano)sleep",
+];
+static WAIT: LazyLock<Regex> = LazyLock::new(|| compile(&WAITS.join("|")));
 
 static EXTRA: LazyLock<HashMap<&'static str, Regex>> = LazyLock::new(|| {
     FORMATS
@@ -126,4 +144,49 @@ fn skipped(variant: &Variant, function: &str) -> bool {
     let name = title::function(function);
     let extra = |skip: &&str| EXTRA.get(skip).is_some_and(|re| re.is_match(&name));
     skip::generic(&name) || variant.skip.iter().any(extra)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_told_from_who_waits() {
+        for wait in [
+            "__schedule",
+            "io_schedule_timeout",
+            "schedule_preempt_disabled",
+            "mutex_lock_nested",
+            "rt_mutex_slowlock",
+            "percpu_down_write",
+            "rwsem_down_read_slowpath",
+            "folio_wait_bit_common",
+            "kthread_stop",
+        ] {
+            assert!(WAIT.is_match(wait), "{wait}");
+        }
+        for waiter in [
+            "shelf_shutdown",
+            "shelf_kthread",
+            "shelf_block",
+            "sched_shelf",
+        ] {
+            assert!(!WAIT.is_match(waiter), "{waiter}");
+        }
+    }
+
+    #[test]
+    fn dispatchers_are_told_from_handlers() {
+        for dispatcher in [
+            "__do_softirq",
+            "do_syscall_64",
+            "process_one_work",
+            "__vfs_read",
+        ] {
+            assert!(DISPATCHER.is_match(dispatcher), "{dispatcher}");
+        }
+        for handler in ["shelf_kthread", "__x64_sys_shelve", "shelf_run_timers_now"] {
+            assert!(!DISPATCHER.is_match(handler), "{handler}");
+        }
+    }
 }

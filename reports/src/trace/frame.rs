@@ -51,10 +51,18 @@ pub(super) fn parse(line: &str) -> Option<Parsed> {
     })
 }
 
+/// Where the program counter of a register dump points.
+pub(super) enum Counter {
+    /// Into a function.
+    Function(Frame),
+    /// To where no function of the kernel's is.
+    Nowhere,
+}
+
 /// Reads the line of the program counter.
 ///
 /// What the link register holds is left out: the trace below tells the caller.
-pub(super) fn program_counter(line: &str) -> Option<Frame> {
+pub(super) fn program_counter(line: &str) -> Option<Counter> {
     const NAMES: &[&str] = &[
         "RIP: ",
         "EIP: ",
@@ -66,6 +74,9 @@ pub(super) fn program_counter(line: &str) -> Option<Frame> {
         "NIP [",
         "Krnl PSW : ",
     ];
+    if let Some(at) = interrupted(line) {
+        return counter(at);
+    }
     let name = NAMES.iter().find(|name| line.starts_with(*name))?;
     let mut rest = &line[name.trim_end_matches('[').len()..];
     match *name {
@@ -75,9 +86,28 @@ pub(super) fn program_counter(line: &str) -> Option<Frame> {
         "Krnl PSW : " => rest = rest.split_once('(')?.1,
         _ => {}
     }
-    let mut frame = body(lead(rest).rest, false)?;
-    frame.pc = Pc::Exact;
-    Some(frame)
+    counter(rest)
+}
+
+/// Where powerpc's exception struck: `--- interrupt: 700 at func+0x1/0x2`.
+fn interrupted(line: &str) -> Option<&str> {
+    let rest = line
+        .strip_prefix("--- interrupt: ")
+        .or_else(|| line.strip_prefix("--- Exception: "))?;
+    rest.split_once(" at ").map(|(_, at)| at)
+}
+
+fn counter(text: &str) -> Option<Counter> {
+    let text = lead(text).rest;
+    if let Some(frame) = body(text, false) {
+        return Some(Counter::Function(Frame {
+            pc: Pc::Exact,
+            ..frame
+        }));
+    }
+    // Old kernels have a word for zero.
+    let address = text.starts_with("0x") || text.contains("(null)");
+    address.then_some(Counter::Nowhere)
 }
 
 /// What follows the code segment's selector, as in `0010:func`.
@@ -453,8 +483,13 @@ mod tests {
             "epc : walk+0x1/0x2",
             "NIP [c0000000004d2a58] walk+0x1/0x2",
             "Krnl PSW : 0704c00180000000 0000000a1b2c3d4e (walk+0x1/0x2 [ext])",
+            "--- interrupt: 700 at walk+0x1/0x2",
+            "RIP: 0010:walk (mm/rmap.c:12)",
+            "pc : walk (include/linux/mm.h:3 mm/rmap.c:12 (discriminator 3)) ext",
         ] {
-            let frame = program_counter(line).unwrap_or_else(|| panic!("{line}"));
+            let Some(Counter::Function(frame)) = program_counter(line) else {
+                panic!("{line}");
+            };
             assert_eq!(
                 (frame.pc, frame.symbol.as_str()),
                 (Pc::Exact, "walk"),
@@ -464,11 +499,19 @@ mod tests {
         for line in [
             "RIP: 0033:0x401b06",
             "RIP: 0010:0x0",
+            "RIP: 0010:[<          (null)>]           (null)",
+            "--- interrupt: c00 at 0x7fff8c1e2d40",
+            "PC is at 0x0",
+        ] {
+            let counter = program_counter(line);
+            assert!(matches!(counter, Some(Counter::Nowhere)), "{line}");
+        }
+        for line in [
             "lr : walk+0x1/0x2",
             "EIP: [<c0123456>] walk+0x1/0x2 SS:ESP 0068:f5c3fe90",
             "pc : [<c0321040>]    lr : [<c0321fb4>]    psr: 60000013",
         ] {
-            assert_eq!(program_counter(line), None, "{line}");
+            assert!(program_counter(line).is_none(), "{line}");
         }
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Stacks of a report: where each begins, what it shows, whether it was printed to its end.
 
-use super::frame::{self, Parsed};
+use super::frame::{self, Counter, Parsed};
 use super::pattern::lazy;
 use super::report::{Frame, Role, Stack};
 
@@ -176,18 +176,17 @@ impl Reader {
             self.open = false;
             self.muted = false;
             self.role = None;
-        } else if let Some(at) = interrupted(line) {
-            match frame::parse(at) {
-                Some(parsed) => self.at_register(parsed.frame),
-                None if at.starts_with("0x") => self.entered(),
-                None => {}
-            }
         } else if starts(USER) {
             self.entered();
         } else if starts(CLOSERS) {
             self.open = false;
-        } else if let Some(frame) = frame::program_counter(line) {
-            self.at_register(frame);
+        } else if let Some(counter) = frame::program_counter(line) {
+            match counter {
+                Counter::Function(frame) => self.at_register(frame),
+                // powerpc says so of a program.
+                Counter::Nowhere if line.starts_with("---") => self.entered(),
+                Counter::Nowhere => {}
+            }
         } else if line.starts_with("Kernel panic - not syncing") {
             // The panic dumps the stack anew: context, unless it is all that was printed.
             self.open = false;
@@ -298,14 +297,6 @@ fn section(line: &str) -> Option<Section> {
         ENDS.iter().find(ends).filter(context)
     });
     found.map(|(_, section)| *section)
-}
-
-/// Where powerpc's exception struck: `--- interrupt: 700 at func+0x1/0x2`.
-fn interrupted(line: &str) -> Option<&str> {
-    let rest = line
-        .strip_prefix("--- interrupt: ")
-        .or_else(|| line.strip_prefix("--- Exception: "))?;
-    rest.split_once(" at ").map(|(_, at)| at)
 }
 
 fn same(one: &Frame, other: &Frame) -> bool {

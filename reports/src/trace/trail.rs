@@ -7,24 +7,20 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::formats::{FORMATS, Step};
-use super::frame;
+use super::frame::{self, Counter};
 use super::pattern::{compile, lazy};
 
 /// Lines below a stack's heading within which its first frame stands.
 const HEADING_TO_FRAME: usize = 15;
 
-// Where a program counter is printed, also one that is no kernel function's.
-lazy!(
-    REGISTER = r"(?:\b(?:[RE]?IP|NIP|PC is at|pc|epc|PSW)\b *:?|--- interrupt: [0-9a-f]+ at) *(?:\[[0-9a-f]+\] *)?(?:[0-9a-f]{2,4}: *)?(?:\[<[0-9a-fx]+>\] *){0,2}(?:[0-9a-f]{8,16} [0-9a-f]{8,16} \()?(?:(?P<at>[A-Za-z_$<][A-Za-z0-9_.$<>:]*)\+0x[0-9a-f]+/0x[0-9a-f]+|0x[0-9a-f]+|\[< *\(null\)>\]|\(null\))"
-);
 // The heading of a stack of the crash; of any stack.
 // riscv's oops has no words for it: its stack follows the registers' last line.
 lazy!(TRACE = r"Call [Tt]race:|Backtrace:|^status: [0-9a-f]+ badaddr: ");
 lazy!(
-    HEADING = r"Call [Tt]race|Backtrace:|^status: [0-9a-f]+ badaddr|(?:^|[^k]) backtrace(?: \(crc [0-9a-f]+\))?:|^backtrace:|(?:Allocated|Freed)(?: by task [0-9]+(?: on cpu .*)?)?:|Uninit was stored to memory at"
+    HEADING = r"Call [Tt]race|Backtrace:|^status: [0-9a-f]+ badaddr|(?:^|[^k]) backtrace(?: \(crc [0-9a-f]+\))?:|^backtrace:|(?:Allocated|Freed)(?: by task \d+[^:]*)?:|Uninit was stored to memory at"
 );
-// Functions of the fault injector: their stack belongs to no crash.
-lazy!(INJECTED = r"^should_fail(?:slab|_ex|_usercopy|_alloc_page|_bio)?(?:\.|$)");
+// The fault injector asks `should_fail…` and tells by `fail_dump`: their stack belongs to no crash.
+lazy!(INJECTED = r"^(?:_*should_fail(?:_|slab)?|fail_dump)");
 
 // What the unwinder could not vouch for.
 lazy!(DOUBTFUL = r"^\s*(?:\[<[0-9a-f]+>\] )?\? ");
@@ -60,15 +56,6 @@ pub(super) struct Suspect {
     pub(super) framed: bool,
 }
 
-impl Suspect {
-    fn new(name: &str, framed: bool) -> Self {
-        Self {
-            name: name.to_owned(),
-            framed,
-        }
-    }
-}
-
 /// Walks a path over the report's lines.
 pub(super) fn walk(path: &[Step], lines: &[String]) -> Met {
     let mut met = Met {
@@ -92,31 +79,36 @@ pub(super) fn walk(path: &[Step], lines: &[String]) -> Met {
 
 /// Goes on behind the next line that the step looks for.
 fn seek<'a>(step: &Step, lines: &mut impl Iterator<Item = &'a str>, met: &mut Met) -> bool {
-    let re = match step {
-        Step::Register => &*REGISTER,
-        Step::Trace => &*TRACE,
-        Step::Line(pattern) => match LINES.get(pattern) {
-            Some(re) => re,
-            None => return false,
-        },
-        Step::Frames => return true,
-    };
-    let captures = loop {
-        let Some(line) = lines.next() else {
-            return false;
-        };
+    for line in lines {
         if named(line).any(|name| INJECTED.is_match(&name)) {
             met.injected = true;
             return true;
         }
-        if let Some(captures) = re.captures(line) {
-            break captures;
+        if let Some(function) = reached(step, line) {
+            met.functions.extend(function.map(|name| Suspect {
+                name,
+                framed: false,
+            }));
+            return true;
         }
-    };
-    let named = captures.name("at").or_else(|| captures.name("func"));
-    met.functions
-        .extend(named.map(|name| Suspect::new(name.as_str(), false)));
-    true
+    }
+    false
+}
+
+/// The function that a line names, if the step looks for such a line.
+fn reached(step: &Step, line: &str) -> Option<Option<String>> {
+    match step {
+        Step::Register => frame::program_counter(line.trim_start()).map(|counter| match counter {
+            Counter::Function(frame) => Some(frame.symbol),
+            Counter::Nowhere => None,
+        }),
+        Step::Trace => TRACE.is_match(line).then_some(None),
+        Step::Line(pattern) => {
+            let captures = LINES.get(pattern)?.captures(line)?;
+            Some(captures.name("func").map(|name| name.as_str().to_owned()))
+        }
+        Step::Frames => Some(None),
+    }
 }
 
 /// Takes frames up to the heading of another stack.
@@ -130,7 +122,7 @@ fn frames<'a>(lines: &mut impl Iterator<Item = &'a str>, met: &mut Met) {
                 met.injected = true;
                 return;
             }
-            met.functions.push(Suspect::new(&name, true));
+            met.functions.push(Suspect { name, framed: true });
         }
     }
 }

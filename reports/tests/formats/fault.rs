@@ -177,3 +177,21 @@ Modules linked in:
         ["shelf_slot", "shelf_reclaim"]
     );
 }
+
+/// A log that went through the kernel's own script: no offsets are left.
+#[test]
+fn places_instead_of_offsets() {
+    let console = oops("Oops: general protection fault, probably for non-canonical address 0xdffffc0000000002: 0000 [#1] SMP")
+        .replace("shelf_slot+0x50/0x90", "shelf_slot (mm/shelf.c:41)")
+        .replace("shelf_reclaim+0x88/0x260", "shelf_reclaim (mm/shelf.c:90)");
+    let report = check(
+        &console,
+        &Want {
+            title: "general protection fault in shelf_slot",
+            kind: Kind::Dos,
+            task: TASK,
+            cpu: Some(1),
+        },
+    );
+    assert_eq!(report.stacks[0].frames[0].symbol, "shelf_slot");
+}
