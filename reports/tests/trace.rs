@@ -217,6 +217,43 @@ fn without_callers_a_mix_is_marked() {
     assert_eq!(reports[0].corrupted, Some(Corruption::Mixed));
 }
 
+/// What follows may be either's: no caller tells, and neither had begun its stack.
+#[test]
+fn without_callers_a_header_upon_a_header_is_marked() {
+    let stack = |cpu: u32, pid: u32, function: &str| {
+        format!(
+            "\
+CPU: {cpu} UID: 0 PID: {pid} Comm: work Not tainted 6.12.0 #1
+RIP: 0010:{function}+0x10/0x80
+Call Trace:
+ <TASK>
+ {function}_outer+0x88/0x200
+ do_syscall_64+0x92/0x180
+ </TASK>
+---[ end trace 0000000000000000 ]---
+"
+        )
+    };
+    let warning = "WARNING: CPU: 0 PID: 77 at mm/rmap.c:90 rmap_walk+0x10/0x80\n";
+    let lockup = "watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [loop:66]\n";
+    let asleep = "BUG: sleeping function called from invalid context at mm/rmap.c:12\nin_atomic(): 1, irqs_disabled(): 0, non_block: 0, pid: 66, name: loop\n";
+    let fault = "general protection fault, probably for non-canonical address 0xdead000000000100: 0000 [#1] SMP\n";
+    let (zero, one) = (stack(0, 77, "rmap_walk"), stack(1, 66, "loop_spin"));
+    for headers in [
+        [warning, lockup],
+        [asleep, warning],
+        [fault, fault],
+        [lockup, warning],
+    ] {
+        let log = headers.concat() + &zero + &one;
+        let reports = parse(log.as_bytes());
+        assert_eq!(reports.len(), 2, "{log}");
+        for report in reports {
+            assert!(report.corrupted.is_some(), "{}\n{log}", report.title);
+        }
+    }
+}
+
 #[test]
 fn a_report_that_the_console_ends_in_is_cut_short() {
     let lines: Vec<_> = USE_AFTER_FREE.lines().collect();

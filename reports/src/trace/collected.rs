@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::console::{Caller, Line};
-use super::formats::{Ends, Format};
+use super::formats::{Ends, Format, Stack};
 use super::stack::Reader;
 use super::trail;
 
@@ -16,6 +16,8 @@ const MAX_BYTES: usize = 128 * 1024;
 const AWAY: u64 = 1 << 20;
 /// A report is printed in one go: after such a pause of its caller, in microseconds, it has ended.
 const PAUSE: u64 = 20_000_000;
+/// Lines between a header and its stack, registers and modules included.
+const HEADER_TO_STACK: usize = 64;
 /// Callers whose backtraces one report may take in.
 const MAX_ADOPTED: usize = 8;
 
@@ -66,6 +68,8 @@ pub(super) enum Mixed {
     No,
     /// It began within another stack, which may go on in it.
     Born,
+    /// It began while another report's stack was still to come: either's may follow.
+    Overtaken,
     /// From this line on, those of a stack without a crash.
     Noise(usize),
     /// From this line on, another report's.
@@ -128,7 +132,7 @@ impl Collected {
     pub(super) fn own(&self) -> &[String] {
         let end = match self.mixed {
             Mixed::Noise(end) | Mixed::Report(end) => end.max(self.header + 1),
-            Mixed::No | Mixed::Born => self.lines.len(),
+            Mixed::No | Mixed::Born | Mixed::Overtaken => self.lines.len(),
         };
         &self.lines[self.header..end]
     }
@@ -170,6 +174,15 @@ impl Collected {
     /// Something of it has been told: a frame at least.
     pub(super) fn has_stack(&self) -> bool {
         self.stacks.in_crash_stack() || self.stacks.complete()
+    }
+
+    /// Its stack is still to come, and soon.
+    pub(super) fn awaits_stack(&self) -> bool {
+        let What::Report(format) = self.what else {
+            return false;
+        };
+        let needed = format.variants.iter().all(|v| v.stack == Stack::Needed);
+        needed && !self.has_stack() && self.lines.len() - self.header < HEADER_TO_STACK
     }
 
     /// Takes in what another caller prints on its behalf.

@@ -156,7 +156,7 @@ impl Collector {
     }
 
     fn begin(&mut self, what: What, line: &Line<'_>) {
-        let mut mixed = false;
+        let mut mixed = Mixed::No;
         let mut nested = false;
         while let Some(at) = self.position(line).filter(|_| !nested) {
             let open = &mut self.open[at];
@@ -175,7 +175,7 @@ impl Collector {
                     open.aside = true;
                     return open.push(line);
                 }
-                (What::Noise | What::Aside, _) => mixed |= anyone && midst,
+                (What::Noise | What::Aside, _) if anyone && midst => mixed = Mixed::Born,
                 (What::Report(_), What::Report(_)) if !anyone && !open.has_stack() => {
                     // A crash on the way to telling of a crash: the first has no stack of its own.
                     self.each_of(line, |open| open.push(line));
@@ -183,7 +183,11 @@ impl Collector {
                     continue;
                 }
                 (What::Report(format), _) if format.ends != Ends::Next => {
-                    mixed |= anyone && midst;
+                    if anyone && midst {
+                        mixed = Mixed::Born;
+                    } else if anyone && open.awaits_stack() {
+                        mixed = Mixed::Overtaken;
+                    }
                     if anyone && midst || format.ends == Ends::Ruler && !anyone {
                         open.mix(Mixed::Report);
                     }
@@ -196,9 +200,7 @@ impl Collector {
             self.finish(0);
         }
         let mut collected = Collected::new(what, line);
-        if mixed {
-            collected.mixed = Mixed::Born;
-        }
+        collected.mixed = mixed;
         collected.panicked = self.panicked;
         self.open.push(collected);
     }

@@ -176,7 +176,7 @@ fn corruption(collected: &Collected, variant: &Variant, verdict: &Verdict) -> Op
         Mixed::No => false,
         Mixed::Born => verdict.framed || verdict.function.is_none(),
         Mixed::Noise(_) => verdict.function.is_none(),
-        Mixed::Report(_) => true,
+        Mixed::Overtaken | Mixed::Report(_) => true,
     };
     let stacks = trail::stacks(&collected.lines[collected.header..]);
     let names = !matches!(variant.blame, Blame::Nobody);

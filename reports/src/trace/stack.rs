@@ -14,7 +14,7 @@ const MAX_CONTEXT: usize = 24;
 
 // Where the kernel was entered: below it there is nothing of the kernel.
 lazy!(
-    BOTTOM = r"^(?:entry_(?:SYSCALL|INT80|SYSENTER|syscall).*|ret_from_(?:fork|kernel_|exception).*|ret_to_user.*|ret_fast_syscall|__ret_from_fork|(?:secondary_)?startup_(?:32|64).*|do_syscall_64|do_fast_syscall_32|el0t?_.*|vectors|start_secondary|(?:x86_64|i386)_start_kernel|start_here_common|__primary_switched|asm_exc_page_fault|asm_sysvec.*|asm_common.*|page_fault.*|rewind_stack_do_exit|kthread|kernel_thread|sysenter_.*|system_call.*|__do_syscall|do_trap_ecall_u|tracesys.*|int_ret.*)$"
+    BOTTOM = r"^(?:entry_(?:SYSCALL|INT80|SYSENTER|syscall).*|ret_from_(?:fork|kernel_|exception).*|ret_to_user.*|ret_fast_syscall|__ret_from_fork|(?:secondary_)?startup_(?:32|64).*|do_syscall_64|do_fast_syscall_32|el0t?_.*|vectors|start_secondary|(?:x86_64|i386)_start_kernel|start_here_common|__primary_switched|asm_exc_page_fault|asm_sysvec.*|asm_common.*|page_fault.*|rewind_stack_do_exit|kthread|kernel_thread|sysenter_.*|system_call.*|__do_syscall|(?:pgm_check|ext_int|io_int)_handler|do_trap_ecall_u|tracesys.*|int_ret.*)$"
 );
 
 /// What a line says of the frames below it.

@@ -94,3 +94,20 @@ fn traps() {
         );
     }
 }
+
+/// A fault on a program's behalf: the stack ends where the machine took it.
+#[test]
+fn a_stack_ends_where_the_machine_entered_the_kernel() {
+    for entry in ["pgm_check_handler", "ext_int_handler", "io_int_handler"] {
+        let first = oops("illegal operation: 0001 ilc:1 [#1] SMP")
+            .replace(" [<000003ffe0b8a2c0>] __do_syscall+0x1bc/0x240\n", "")
+            .replace("system_call+0x72/0x90", &format!("{entry}+0x72/0x90"))
+            .replace("---[ end trace 0000000000000000 ]---\n", "");
+        let log = first + &oops("addressing exception: 0005 ilc:3 [#2] SMP");
+        let reports = swapmig_reports::trace::parse(log.as_bytes());
+        assert_eq!(reports.len(), 2, "{entry}");
+        for report in reports {
+            assert_eq!(report.corrupted, None, "{entry}: {}", report.text);
+        }
+    }
+}
