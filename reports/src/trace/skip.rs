@@ -12,7 +12,7 @@ use regex::RegexSet;
 type Family = &'static str;
 
 // They print what others have found.
-const REPORTING: Family = "dump_stack|dump_backtrace|show_(?:stack|regs|trace)|walk_stack|arch_stack_walk|stack_trace_(?:save|consume)|save_stack_trace|print_(?:report|address_description|usage_bug|unlock|hex_dump|tainted|bad_pte|circular|shadow)|imbalance_bug|print_\\w+_bug$|panic|__warn|warn_(?:slowpath|alloc|bogus)|report_bug|fixup_bug|handle_bug|^add_taint|^oops_|assertfail|^_?dev_(?:info|notice|warn|err|alert|crit|emerg)|printk|va_format|scnprintf|snprintf|sprintf|^hex_dump|string|^pointer$|fortify_|rust_begin_unwind|core::panicking";
+const REPORTING: Family = "dump_stack|(?:dump|unwind)_backtrace|show_(?:stack|regs|trace)|walk_stack|arch_stack_walk|stack_trace_(?:save|consume)|save_stack_trace|print_(?:report|address_description|usage_bug|unlock|hex_dump|tainted|bad_pte|circular|shadow)|imbalance_bug|print_\\w+_bug$|panic|__warn|warn_(?:slowpath|alloc|bogus)|report_bug|fixup_bug|handle_bug|^add_taint|^oops_|assertfail|^_?dev_(?:info|notice|warn|err|alert|crit|emerg)|printk|va_format|scnprintf|snprintf|sprintf|^hex_dump|string|^pointer$|fortify_|rust_begin_unwind|core::panicking";
 
 // Exceptions, up to where the processor took them.
 const EXCEPTIONS: Family = "invalid_op|do_error|_trap$|do_trap|^exc_|^asm_exc_|program_check_(?:exception|common)|do_(?:kernel|translation|tag_check)_fault|do_mem_abort|^do_DataAbort$|^el1_abort|^el1h_64_sync|^do_bad_area$|^die(?:_kernel_fault)?$|^__die";

@@ -236,8 +236,8 @@ impl Reader {
 
     fn push(&mut self, parsed: Parsed) {
         if !self.open {
-            // Old arm kernels print no header, so whose stack this is stays open.
-            if parsed.callee.is_some() {
+            // Old arm kernels print no heading: the first such stack is the crash's.
+            if parsed.callee.is_some() && self.has_crash(|_| true) {
                 self.role.get_or_insert(Role::Other);
             }
             self.begin();

@@ -84,6 +84,11 @@ fn seek<'a>(step: &Step, lines: &mut impl Iterator<Item = &'a str>, met: &mut Me
             met.injected = true;
             return true;
         }
+        if matches!(step, Step::Trace) && from_caller(line) {
+            let frames = named(line).map(|name| Suspect { name, framed: true });
+            met.functions.extend(frames);
+            return true;
+        }
         if let Some(function) = reached(step, line) {
             met.functions.extend(function.map(|name| Suspect {
                 name,
@@ -136,6 +141,11 @@ fn named(line: &str) -> impl Iterator<Item = String> {
     })
 }
 
+/// arm's frame, `callee from caller`: old kernels print such a stack without a heading.
+fn from_caller(line: &str) -> bool {
+    frame::parse(line).is_some_and(|parsed| parsed.callee.is_some())
+}
+
 /// A line that a stack begins with.
 pub(super) fn begins(line: &str) -> bool {
     TRACE.is_match(line)
@@ -178,6 +188,9 @@ pub(super) fn stacks(lines: &[String]) -> Stacks {
         if !framed {
             return Stacks::Empty;
         }
+        found = Stacks::Whole;
+    }
+    if found == Stacks::None && lines.iter().any(|line| from_caller(line)) {
         found = Stacks::Whole;
     }
     found

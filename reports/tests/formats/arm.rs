@@ -175,6 +175,9 @@ fn arm_traces_of_every_age() {
     for trace in [
         "Call trace: \n shelf_slot from shelf_reclaim+0x88/0x260\n r7:00000004 r6:c6a3f080 r5:00000000 r4:c6a3f0c0\n shelf_reclaim from sys_shelve+0x34/0x60\n sys_shelve from ret_fast_syscall+0x0/0x54\n",
         "Backtrace: \n[<c0321040>] (shelf_slot) from [<c0321fb4>] (shelf_reclaim+0x88/0x260)\n r7:00000004 r6:c6a3f080\n[<c0321f2c>] (shelf_reclaim) from [<c0322000>] (sys_shelve+0x34/0x60)\n[<c0321fcc>] (sys_shelve) from [<c0100060>] (ret_fast_syscall+0x0/0x54)\n",
+        // Without a heading.
+        "[<c0321040>] (shelf_slot) from [<c0321fb4>] (shelf_reclaim+0x88/0x260)\n[<c0321f2c>] (shelf_reclaim) from [<c0322000>] (sys_shelve+0x34/0x60)\n[<c0321fcc>] (sys_shelve) from [<c0100060>] (ret_fast_syscall+0x0/0x54)\n",
+        " shelf_slot from shelf_reclaim+0x88/0x260\n shelf_reclaim from sys_shelve+0x34/0x60\n sys_shelve from ret_fast_syscall+0x0/0x54\n",
     ] {
         let report = check(&arm(trace), &want);
         assert_eq!(report.details.access, access(Direction::Write, None, 0x10));
@@ -190,4 +193,49 @@ fn arm_traces_of_every_age() {
             ]
         );
     }
+}
+
+/// A task's stack and a warning's, in the words of kernels that gave a stack no heading.
+#[test]
+fn arm_stacks_without_a_heading() {
+    let frames = "\
+[<c0a10040>] (unwind_backtrace) from [<c0a0c1b4>] (show_stack+0x18/0x1c)
+[<c0a0c1b4>] (show_stack) from [<c0a30fb4>] (dump_stack+0x88/0xa0)
+[<c0a30fb4>] (dump_stack) from [<c0320fb4>] (__warn+0xe4/0x10c)
+[<c0320fb4>] (__warn) from [<c0320ff4>] (warn_slowpath_null+0x30/0x38)
+[<c0320ff4>] (warn_slowpath_null) from [<c0321fb4>] (shelf_slot+0x50/0x90)
+[<c0321040>] (shelf_slot) from [<c0321fb4>] (shelf_reclaim+0x88/0x260)
+[<c0321fcc>] (shelf_reclaim) from [<c0100060>] (ret_fast_syscall+0x0/0x54)
+";
+    let warning = format!(
+        "------------[ cut here ]------------\nWARNING: CPU: 1 PID: 310 at mm/shelf.c:77 shelf_slot+0x50/0x90\nCPU: 1 PID: 310 Comm: shelve Not tainted 4.14.0 #1\nHardware name: Generic\n{frames}---[ end trace 0123456789abcdef ]---\n"
+    );
+    check(
+        &warning,
+        &Want {
+            title: "WARNING in shelf_slot",
+            kind: Kind::Warning,
+            task: TASK,
+            cpu: Some(1),
+        },
+    );
+    let hung = "\
+INFO: task shelve:310 blocked for more than 120 seconds.
+      Not tainted 4.14.0 #1
+\"echo 0 > /proc/sys/kernel/hung_task_timeout_secs\" disables this message.
+shelve          D    0   310      1 0x00000000
+[<c0a1c040>] (__schedule) from [<c0a1c5b4>] (schedule+0x4c/0xac)
+[<c0a1c5b4>] (schedule) from [<c0a1f5b4>] (schedule_timeout+0x1c8/0x260)
+[<c0a1f5b4>] (schedule_timeout) from [<c0321fb4>] (shelf_reclaim+0x88/0x260)
+[<c0321fcc>] (shelf_reclaim) from [<c0100060>] (ret_fast_syscall+0x0/0x54)
+";
+    check(
+        hung,
+        &Want {
+            title: "INFO: task hung in shelf_reclaim",
+            kind: Kind::Hang,
+            task: TASK,
+            cpu: None,
+        },
+    );
 }
