@@ -22,7 +22,8 @@ const DISPATCHERS: &[&str] = &[
     // A kernel thread: a worker, a thread of each CPU, any other; and an idle CPU.
     r"^(?:process_one_work|smpboot_thread_fn|kthread|ret_from_fork\w*)$",
     r"^(?:cpu_startup_entry|start_secondary\w*)$",
-    // A program's system call: x86, arm64 and arm have their own ways in.
+    // A program's system call: each architecture has its own ways in.
+    r"^(?:do_trap_ecall_u|__do_syscall|system_call(?:_exception|_common\w*)?)$",
     r"^(?:do_syscall_\w+|(?:__)?do_fast_syscall_\w+|sysenter_dispatch|tracesys_phase2)$",
     r"^(?:(?:do_)?el0_svc_\w+|(?:__)?invoke_syscall|ret_fast_syscall)$",
     // A call on a file: what it does depends on the file.

@@ -129,6 +129,106 @@ RSP: 0018:ffffc900012b7d58 EFLAGS: 00000246
     assert_eq!(symbols[spin.unwrap() + 1], "shelf_scan");
 }
 
+/// What the scheduler shows of a task.
+const SHOWN: &str = "\
+task:shelve          state:R  running task     stack:13112 pid:310   tgid:310   ppid:1      flags:0x00004002
+Call Trace:
+ <TASK>
+ __schedule+0x4f0/0x1400
+ preempt_schedule_irq+0x30/0x60
+ irqentry_exit+0x40/0x60
+ asm_sysvec_reschedule_ipi+0x1a/0x20
+ shelf_scan+0x60/0x100
+ shelf_ioctl+0x44/0x90
+ __x64_sys_ioctl+0x92/0xc0
+ do_syscall_64+0x92/0x180
+ entry_SYSCALL_64_after_hwframe+0x76/0x7e
+ </TASK>
+";
+
+#[test]
+fn rcu_stalls_that_others_tell_of() {
+    let asked = format!("Sending NMI from CPU 0 to CPUs 1:\nNMI backtrace for cpu 1\n{STUCK}");
+    for (told, cpu) in [
+        (
+            format!(
+                "rcu: INFO: rcu_preempt detected expedited stalls on CPUs/tasks: {{ 1-.... }} 21003 jiffies s: 1233 root: 0x2/.\nrcu: blocking rcu_node structures (internal RCU debug):\n{asked}"
+            ),
+            Some(1),
+        ),
+        (
+            format!(
+                "rcu: INFO: rcu_preempt detected expedited stalls on CPUs/tasks: {{ P310 }} 21003 jiffies s: 1233 root: 0x0/T\nrcu: blocking rcu_node structures (internal RCU debug):\n{SHOWN}"
+            ),
+            None,
+        ),
+        (
+            format!(
+                "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:\nrcu: \tTasks blocked on level-0 rcu_node (CPUs 0-1): P310\nrcu: \t(detected by 0, t=21002 jiffies, g=1201, q=34 ncpus=2)\n{SHOWN}"
+            ),
+            None,
+        ),
+        (
+            format!(
+                "INFO: rcu_tasks detected stalls on tasks:\n00000000a6a3f080: .. nvcsw: 2/2 holdout: 1 idle_cpu: -1/1\n{SHOWN}"
+            ),
+            None,
+        ),
+        (
+            format!(
+                "INFO: rcu_tasks_trace detected stalls on tasks:\nP310: ... nesting: 0N cpu: 1\n{SHOWN}"
+            ),
+            None,
+        ),
+    ] {
+        check(
+            &told,
+            &Want {
+                title: "INFO: rcu detected stall in shelf_ioctl",
+                kind: Kind::Hang,
+                // Who is shown is told by name only where a CPU was asked.
+                task: TASK.filter(|_| cpu.is_some()),
+                cpu,
+            },
+        );
+    }
+}
+
+#[test]
+fn powerpc_hard_lockups() {
+    for head in [
+        "watchdog: CPU 1 self-detected hard LOCKUP @ shelf_spin+0x10/0x30\nwatchdog: CPU 1 TB:12345678901, last heartbeat TB:12300000000 (10000ms ago)",
+        "watchdog: CPU 1 Hard LOCKUP\nwatchdog: CPU 1 TB:12345678901, last heartbeat TB:12300000000 (10000ms ago)",
+    ] {
+        let console = format!(
+            "\
+{head}
+Modules linked in:
+CPU: 1 UID: 0 PID: 310 Comm: shelve Not tainted 6.12.0 #1
+NIP:  c0000000004d2a58 LR: c0000000004d2f84 CTR: c0000000004d2a40
+REGS: c000000007a3fb10 TRAP: 0100   Not tainted  (6.12.0)
+NIP [c0000000004d2a58] shelf_spin+0x10/0x30
+LR [c0000000004d2f84] shelf_scan+0x60/0x100
+Call Trace:
+[c000000007a3fb10] [c0000000004d2f84] shelf_scan+0x60/0x100 (unreliable)
+[c000000007a3fb50] [c0000000004d3f84] shelf_ioctl+0x44/0x90
+[c000000007a3fb90] [c0000000004d4f84] sys_ioctl+0x92/0xc0
+[c000000007a3fbd0] [c00000000002f7a0] system_call_exception+0x120/0x240
+[c000000007a3fe50] [c00000000000d05c] system_call_vectored_common+0x15c/0x2ec
+"
+        );
+        check(
+            &console,
+            &Want {
+                title: "BUG: hard lockup in shelf_ioctl",
+                kind: Kind::Hang,
+                task: TASK,
+                cpu: Some(1),
+            },
+        );
+    }
+}
+
 #[test]
 fn workqueue_lockup() {
     let console = "\
