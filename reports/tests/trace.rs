@@ -183,6 +183,44 @@ fn lock_internals_are_not_to_blame() {
     );
 }
 
+/// A kernel that said farewell was not lost.
+#[test]
+fn a_reboot_that_was_asked_for_is_no_finding() {
+    let boot =
+        |time: u32| format!("[    0.000000] Linux version 6.12.0 (a@b)\n[{time:5}.000000] up\n");
+    for farewell in [
+        "reboot: Restarting system",
+        "reboot: machine restart",
+        "reboot: Power down",
+        "Restarting system.",
+        "kexec_core: Starting new kernel",
+        "sysrq: Resetting",
+    ] {
+        let log = format!("{0}[   40.000000] {farewell}\n{0}", boot(30));
+        assert_eq!(parse(log.as_bytes()), [], "{farewell}");
+        // It holds for one boot.
+        let log = format!("{log}{}", boot(30));
+        let reports = parse(log.as_bytes());
+        assert_eq!(reports.len(), 1, "{farewell}");
+        assert_eq!(reports[0].title, "unexpected kernel reboot");
+    }
+}
+
+#[test]
+fn a_report_is_of_the_kernel_that_last_said_its_release() {
+    let bug =
+        "[   30.000000] BUG: Bad rss-counter state mm:ffff888012345678 type:MM_ANONPAGES val:1\n";
+    let log = format!(
+        "[    0.000000] Linux version 6.12.1-left (a@b)\n{bug}[   40.000000] reboot: Restarting system\n[    0.000000] Linux version 6.12.2-right (a@b)\n{bug}"
+    );
+    let reports = parse(log.as_bytes());
+    let releases: Vec<_> = reports
+        .iter()
+        .map(|r| r.details.release.as_deref())
+        .collect();
+    assert_eq!(releases, [Some("6.12.1-left"), Some("6.12.2-right")]);
+}
+
 #[test]
 fn callers_tell_two_writers_apart() {
     let mixed = interleaved(&printed("T77", USE_AFTER_FREE), &printed("T31", WARNING));

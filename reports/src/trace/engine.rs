@@ -29,7 +29,11 @@ lazy!(CUT_HERE = r"^-{8,}\[ cut here \]-{8,}$");
 lazy!(PAGE_DUMP = r"^page: ?(?:[0-9a-fx]+ )?(?:ref)?count:-?\d+ mapcount:");
 lazy!(END_TRACE = r"^-{2,}\[ end (?:trace|Kernel panic)");
 lazy!(RULER = r"^\s*={10,}$");
-lazy!(BOOT = r"^Linux version \d");
+lazy!(BOOT = r"^Linux version (?P<release>\d\S{0,63})");
+// The kernel's last words when it was told to go.
+lazy!(
+    LEAVE = r"^(?:reboot: )?(?:Restarting system|machine restart|Power down|System halted)|^kexec(?:_core)?: Starting new kernel|^(?:sysrq|SysRq ?): Resetting"
+);
 lazy!(BACKTRACE = r"^NMI backtrace for cpu \d+");
 
 static ASIDES: LazyLock<Regex> = LazyLock::new(|| compile(&ASIDE.join("|")));
@@ -54,6 +58,10 @@ pub(super) struct Collector {
     booted: bool,
     /// A kernel has been up for long enough that the next banner is another boot's.
     ran: bool,
+    /// The running kernel has been told to go.
+    leaving: bool,
+    /// The running kernel's release, as its banner tells.
+    release: Option<String>,
     /// The running kernel has panicked.
     panicked: bool,
     /// The running kernel has crashed before.
@@ -106,6 +114,7 @@ impl Collector {
         if BOOT.is_match(line.text) {
             return self.boot(line);
         }
+        self.leaving |= LEAVE.is_match(line.text);
         if PANIC.is_match(line.text) && self.panic(line) {
             return;
         }
@@ -125,12 +134,16 @@ impl Collector {
         }
     }
 
-    /// A boot banner: the first is expected, unless a kernel ran before; one after a panic is.
+    /// A boot banner: the first is expected, unless a kernel ran before; so is one after a
+    /// panic, or after words of farewell.
     fn boot(&mut self, line: &Line<'_>) {
         self.finish_all();
-        let unexpected = (self.booted || self.ran) && !self.panicked;
+        let unexpected = (self.booted || self.ran) && !self.panicked && !self.leaving;
         self.booted = true;
         self.ran = false;
+        self.leaving = false;
+        let banner = BOOT.captures(line.text);
+        self.release = banner.map(|banner| banner["release"].to_owned());
         if unexpected {
             self.begin(What::Reboot, line);
             self.finish_all();
@@ -256,7 +269,10 @@ impl Collector {
         let collected = self.open.remove(at);
         if matches!(collected.what, What::Report(_) | What::Reboot) {
             self.reported = true;
-            self.waiting.push(finish::report(collected));
+            let mut report = finish::report(collected);
+            let release = &mut report.details.release;
+            *release = release.take().or_else(|| self.release.clone());
+            self.waiting.push(report);
         }
     }
 

@@ -102,7 +102,7 @@ pub struct Details {
     pub cpu: Option<u32>,
     /// Taint flags, such as `G        W`; empty when the kernel was not tainted.
     pub taint: Option<String>,
-    /// `uname -r` of the kernel.
+    /// `uname -r` of the kernel; the boot banner's above it where the report prints none.
     pub release: Option<String>,
     /// The forbidden access.
     pub access: Option<Access>,

@@ -246,6 +246,12 @@ static SIGNS: &[&str] = &[
     "[ cut here ]",
     " mapcount:",
     "Linux version ",
+    "Restarting system",
+    "machine restart",
+    "Power down",
+    "System halted",
+    "Starting new kernel",
+    "SysRq",
 ];
 
 /// What a line must match to concern a parser that has no report open: a cheap test of raw
