@@ -425,4 +425,11 @@ fn a_program_in_a_log_cannot_speak_for_the_kernel() {
         let log = format!("{kernel}{lie}\n");
         assert_eq!(parse(log.as_bytes()).len(), 1, "{log}");
     }
+    // No line of the kernel's shows how it is marked.
+    for program in ["sudo: ", "root: ", "work[7]: ", "my-work.sh: "] {
+        for date in ["Nov 26 10:00:01", "2026-11-26T10:00:01.123456+01:00"] {
+            let log = format!("{date} host {program}{lie}\n");
+            assert_eq!(parse(log.as_bytes()), [], "{log}");
+        }
+    }
 }

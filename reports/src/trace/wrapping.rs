@@ -17,19 +17,27 @@ const MAX_LAYERS: usize = 8;
 const MARKED_BY: usize = 256;
 
 /// Date and time of day as loggers write them; `{DATE}` in the table.
-const DATE: &str = r"(?:(?:[A-Z][a-z]{2} )?(?:[A-Z][a-z]{2} [ \d]\d (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d{1,9})?(?: \d{4})?|\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d| [A-Z]{3,4})?)|\d{10}\.\d{6})";
+const DATE: &str = r"(?:(?:[A-Z][a-z]{2} )?(?:[A-Z][a-z]{2} [ \d]\d (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d{1,9})?(?: \d{4})?|\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)|\d{10}\.\d{6})";
+
+/// A time zone that stands for itself; `{ZONE}` in the table. Only where a host and a writer
+/// follow: a message's first word may look the same.
+const ZONE: &str = r"(?: (?:[A-Z]{3,5}|[+-]\d\d(?::?\d\d)?)(?: \S+))";
+
+/// First words of the kernel's messages that begin as `host program: ` does; `{OWN}` in the table.
+const OWN: &str = r"(?:[Cc]all|stack|Internal|Hardware|Krnl|Failing|Last|Pointer|value|divide|invalid|double|page|general|illegal|monitor|addressing|specification|protection|data|operand|translation|Unhandled|Alignment|Kernel|Uninit|Local|machine|memory|Machine) [A-Za-z-]+ ?:";
 
 /// Wrappings by what they look like, the more telling first.
 ///
 /// The group `kernel` says that the kernel wrote the line, `program` that something else did;
-/// `us` is the kernel's clock and `caller` who printed it.
+/// `us` is the kernel's clock and `caller` who printed it. `text` is the message's already.
 const WRAPPINGS: &[&str] = &[
     // A reply quotes, as often as it was replied to. KASAN's `>ffff…` is no quote.
-    r"(?:>+ )+|>+$",
+    r"(?:>+ )+|>+$|>+\t",
+    r">+(?P<text>[^>\s0-9a-f]|[0-9a-f]{1,7}[^0-9a-f])",
     // RFC 5424: priority, version, date, host, program, process, message, data.
     r"<\d{1,3}>1 {DATE} \S+ (?:(?P<kernel>kernel)|(?P<program>\S+)) \S+ \S+ (?:-|\[[^\]]*\]) ?(?:\x{feff})?",
     // RFC 3164 and the journal: date, host, perhaps facility and level, program, process.
-    r"{DATE} (?:\S+ )?(?:[a-z0-9]+\.[a-z]+ )?(?:(?P<kernel>kernel(?:\[\d+\])?)|(?P<program>[^\s:\[\]]+\[\d+\])): ?",
+    r"{DATE}(?:{ZONE}| \S+)? (?:[a-z0-9]+\.[a-z]+ )?(?:(?P<kernel>kernel(?:\[\d+\])?)|(?P<program>[^\s:\[\]]+\[\d+\])): ?",
     // dmesg -T, perhaps with a delay.
     r"(?P<kernel>\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}(?: < *\d+\.\d+ *>)?\])(?: ?\[ *(?P<caller>[TC]\d{1,9})\])* ?",
     // dmesg -e, and -d without the clock.
@@ -43,7 +51,10 @@ const WRAPPINGS: &[&str] = &[
     r"[VDIWEF]/[^(\s]* *\( *(?:(?P<kernel>0)|(?P<program>\d+))\): ",
     // Anyone who dates lines, and the level that raw dmesg shows.
     r"\[{DATE}\] ?",
-    r"{DATE} ",
+    r"{DATE} (?P<text>{OWN})",
+    // A program that gives no process id.
+    r"{DATE} [A-Za-z0-9][\w.-]* (?P<program>[\w.-]+): ",
+    r"{DATE} (?:(?:UTC|GMT) )?",
     r"<\d{1,3}>",
     // Callers without a clock.
     r"(?P<kernel>)\[ *(?P<caller>[TC]\d{1,9})\] ?",
@@ -57,7 +68,10 @@ static ANY: LazyLock<RegexSet> = LazyLock::new(|| {
 static LAYERS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     WRAPPINGS
         .iter()
-        .map(|pattern| compile(&format!("^(?:{})", pattern.replace("{DATE}", DATE))))
+        .map(|pattern| {
+            let pattern = pattern.replace("{DATE}", DATE).replace("{ZONE}", ZONE);
+            compile(&format!("^(?:{})", pattern.replace("{OWN}", OWN)))
+        })
         .collect()
 });
 
@@ -189,7 +203,8 @@ impl<'a> Message<'a> {
         if let Some(us) = number("us") {
             self.time = Some(number("s").unwrap_or(0) * 1_000_000 + us);
         }
-        self.text = &self.text[at + layer.get_match().end()..];
+        let text = layer.name("text").map(|text| text.start());
+        self.text = &self.text[at + text.unwrap_or(layer.get_match().end())..];
     }
 }
 
@@ -307,9 +322,45 @@ mod tests {
             "[drm] a driver's own mark",
             "Internal error: Oops: 96000004 [#1] SMP",
             "3 locks held by work/7:",
+            ">c0123400: fa fb fb fb",
             "INFO: task work:7 blocked for more than 143 seconds.",
         ] {
             assert_eq!(message(line), (None, None, line.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_follows_a_date_is_not_taken_for_its_zone() {
+        let date = "2026-11-03 10:00:00";
+        for text in [
+            "BUG kmalloc-64 (Not tainted): Right Redzone overwritten",
+            "NIP [c0000000004d2a58] func+0x1/0x2",
+            "Call Trace:",
+            "Internal error: Oops: 5 [#1] SMP ARM",
+            "Krnl PSW : 0704c00180000000 0000000a1b2c3d4e (func+0x1/0x2)",
+            "divide error: 0000 [#1] SMP",
+            "func mm/rmap.c:12 [inline]",
+            "kernel BUG at mm/rmap.c:1!",
+        ] {
+            assert_eq!(message(&format!("{date} {text}")).2, text);
+            for host in ["host", "UTC host", "CEST host", "+0530 host", "+05 host"] {
+                assert_eq!(message(&format!("{date} {host} kernel: {text}")).2, text);
+            }
+        }
+    }
+
+    #[test]
+    fn quotes_need_no_blank() {
+        for text in [
+            "BUG: x",
+            "<TASK>",
+            "func+0x1/0x2",
+            "add+0x1/0x2",
+            "Call Trace:",
+        ] {
+            for mark in [">", ">>", "> ", ">> ", "> > ", "> >", ">\t"] {
+                assert_eq!(message(&format!("{mark}{text}")).2, text, "{mark}");
+            }
         }
     }
 
