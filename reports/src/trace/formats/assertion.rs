@@ -2,13 +2,24 @@
 //! Assertions of the kernel: BUG, WARN and their special cases.
 
 use super::{
-    BAD_ACCESS, Blame, Ends, Format, Frames, Path, Register, Stack, Trace, Variant, variant,
+    BAD_ACCESS, Blame, Ends, FREE, Format, Frames, Path, Register, SOCKET_LOCK, Stack, Trace,
+    Variant, variant,
 };
 use crate::trace::Kind;
 
 // A warning that traps prints the program counter above its stack, or within it; one that does
 // not has a stack only.
 const WARNED: &[Path] = &[&[Register, Frames], &[Trace, Frames]];
+
+// What debug objects track, and who ends the life of the memory that it lies in.
+const TRACKED: &[&str] = &[
+    "^_*debug_",
+    "call_rcu|kfree_rcu|rcu_head",
+    "percpu_counter_",
+    "timer_",
+    "^_*init_work|work_",
+    FREE,
+];
 
 const fn warning(
     when: &'static str,
@@ -33,19 +44,16 @@ pub(super) static FORMATS: &[Format] = &[
                 Kind::MemorySafetyBug,
                 Blame::Trace,
             ),
+            variant(
+                r"kernel BUG at \S*mm/usercopy\.c",
+                "BUG: bad usercopy in {func}",
+                &[],
+                Kind::Bug,
+                Blame::Trace,
+            ),
             Variant {
-                skip: &["usercopy", "__check"],
-                ..variant(
-                    r"kernel BUG at \S*mm/usercopy\.c",
-                    "BUG: bad usercopy in {func}",
-                    &[],
-                    Kind::Bug,
-                    Blame::Trace,
-                )
-            },
-            Variant {
-                // Half of the socket buffers' helpers assert what their caller must know.
-                skip: &["^skb_"],
+                // What grows and shrinks a socket buffer asserts what its caller must know.
+                skip: &["^skb_(?:(?:over|under)_)?panic$|^skb_(?:pull|push|put|trim)"],
                 ..variant(
                     "",
                     "kernel BUG in {func}",
@@ -65,32 +73,29 @@ pub(super) static FORMATS: &[Format] = &[
             warning(
                 r"WARNING: (?:.* at )?\S*lib/debugobjects\.c:",
                 "WARNING: ODEBUG bug in {func}",
-                &[
-                    "debug_", "rcu", "hrtimer_", "timer_", "work_", "percpu_", "vunmap", "vfree",
-                    "__free_", "kobject_",
-                ],
+                TRACKED,
             ),
             warning(
                 r"WARNING: (?:.* at )?\S*mm/usercopy\.c:",
                 "WARNING: bad usercopy in {func}",
-                &["usercopy", "__check"],
+                &[],
             ),
             warning(
                 r"WARNING: (?:.* at )?\S*lib/kobject\.c:",
                 "WARNING: kobject bug in {func}",
-                &["kobject_"],
+                &[],
             ),
             warning(
                 r"WARNING: (?:.* at )?\S*fs/proc/generic\.c:.* proc_register",
                 "WARNING: proc registration bug in {func}",
-                &["proc_"],
+                &["^_*proc_(?:create|mkdir|register|symlink)"],
             ),
             Variant {
                 kind: Kind::RefcountWarning,
                 ..warning(
                     r"WARNING: (?:.* at )?\S*lib/refcount\.c:",
                     "WARNING: refcount bug in {func}",
-                    &["refcount", "kobject_"],
+                    &[],
                 )
             },
             Variant {
@@ -98,7 +103,7 @@ pub(super) static FORMATS: &[Format] = &[
                 ..warning(
                     r"WARNING: (?:.* at )?\S*kernel/locking/lockdep\.c:",
                     "WARNING: locking bug in {func}",
-                    &["lock_sock", "release_sock"],
+                    SOCKET_LOCK,
                 )
             },
             Variant {
@@ -113,7 +118,7 @@ pub(super) static FORMATS: &[Format] = &[
             warning(
                 r"WARNING: .*\bmm/[a-z_/]+\.c.* (?:k?.?malloc|krealloc)",
                 "WARNING: kmalloc bug in {func}",
-                &["kmalloc", "krealloc", "slab", "kmem"],
+                &[],
             ),
             warning(
                 r"WARNING: .*\bmm/vmalloc\.c.*__vmalloc_node",
@@ -123,7 +128,7 @@ pub(super) static FORMATS: &[Format] = &[
             warning(
                 r"WARNING: .* usb_submit_urb",
                 "WARNING in {func}/usb_submit_urb",
-                &["usb_(?:submit_urb|start_wait_urb|bulk_msg|interrupt_msg|control_msg)"],
+                &[],
             ),
             // The lock's owner is to blame, not the lock's own check.
             Variant {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Locking, RCU and context rules, as the kernel checks them.
 
-use super::{Blame, Ends, Format, Frames, Line, Stack, Trace, Variant, variant};
+use super::{
+    Blame, Ends, Format, Frames, Line, SCHEDULER, SOCKET_LOCK, Stack, Trace, Variant, variant,
+};
 use crate::trace::Kind;
 
 const AT: &str = r"\bat: {FUNC}";
@@ -96,7 +98,7 @@ pub(super) static FORMATS: &[Format] = &[
         r"(?P<level>WARNING|INFO): suspicious RCU usage",
         &[
             Variant {
-                skip: &["rcu", "kmem", "slab"],
+                skip: &["^_*s?rcu_"],
                 ..variant(
                     r"INFO: suspicious RCU usage(?:.*\n)+?.*[a-z0-9_/-]+\.[chS]:\d+",
                     "INFO: suspicious RCU usage in {func}",
@@ -106,7 +108,7 @@ pub(super) static FORMATS: &[Format] = &[
                 )
             },
             Variant {
-                skip: &["rcu", "kmem", "slab"],
+                skip: &["^_*s?rcu_"],
                 ..variant(
                     r"WARNING: suspicious RCU usage(?:.*\n)+?.*[a-z0-9_/-]+\.[chS]:\d+",
                     "WARNING: suspicious RCU usage in {func}",
@@ -188,7 +190,7 @@ pub(super) static FORMATS: &[Format] = &[
     rule(
         r"BUG: Invalid wait context",
         &[Variant {
-            skip: &["lock_sock", "release_sock"],
+            skip: SOCKET_LOCK,
             ..variant(
                 "",
                 "WARNING: locking bug in {func}",
@@ -201,7 +203,7 @@ pub(super) static FORMATS: &[Format] = &[
     rule(
         r"INFO: trying to register non-static key",
         &[Variant {
-            skip: &["stack", "lock", "IRQ"],
+            skip: SOCKET_LOCK,
             ..variant(
                 "",
                 "INFO: trying to register non-static key in {func}",
@@ -214,7 +216,7 @@ pub(super) static FORMATS: &[Format] = &[
     rule(
         r"BUG: (?P<lock>spinlock|rwlock) (?P<what>bad magic|cpu recursion|recursion|lockup suspected|already unlocked|wrong CPU|wrong owner|trylock failure on UP)",
         &[Variant {
-            skip: &["spin_", "_lock", "_unlock"],
+            skip: &["^(?:rwlock|spin)_(?:bug|dump)$"],
             ..variant(
                 "",
                 "BUG: {lock} {what} in {func}",
@@ -237,7 +239,7 @@ pub(super) static FORMATS: &[Format] = &[
     rule(
         r"BUG: scheduling while atomic",
         &[Variant {
-            skip: &["schedule"],
+            skip: SCHEDULER,
             ..variant(
                 "",
                 "BUG: scheduling while atomic in {func}",
@@ -250,7 +252,9 @@ pub(super) static FORMATS: &[Format] = &[
     rule(
         r"BUG: using (?P<what>[a-z_]+\(\)) in preemptible",
         &[Variant {
-            skip: &["preempt", "debug_", "processor_id", "this_cpu"],
+            skip: &[
+                "^check_preemption_disabled$|^debug_smp_processor_id$|^__this_cpu_preempt_check$",
+            ],
             ..variant(
                 "",
                 "BUG: using {what} in preemptible code in {func}",

@@ -143,6 +143,14 @@ impl Blame {
     }
 }
 
+/// Gives memory back, whatever was in it.
+const FREE: &str =
+    "^_*(?:k|kv|v)free(?:_|$)|^_*free_(?:frozen|large|pages?|percpu|slab|unref|vm)|^_*vunmap";
+/// The lock of a socket, which stands for two locks.
+const SOCKET_LOCK: &[&str] = &["^_*lock_sock|^_*release_sock"];
+/// The scheduler, and the way into it from an interrupt.
+const SCHEDULER: &[&str] = &["^_*(?:preempt_)?schedule|^retint_kernel$"];
+
 const BAD_ACCESS: &[&str] = &["bad-access in {func}"];
 const OVERFLOW: &[&str] = &["stack-overflow in {func}"];
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Panics.
 
-use super::{Blame, Ends, Format, Frames, OVERFLOW, Path, Stack, Trace, Variant, variant};
+use super::{
+    Blame, Ends, Format, Frames, OVERFLOW, Path, SCHEDULER, Stack, Trace, Variant, variant,
+};
 use crate::trace::Kind;
 
 const DEEP: &[Path] = &[&[Trace, Frames]];
@@ -38,7 +40,7 @@ pub(super) static FORMATS: &[Format] = &[
                 )
             },
             Variant {
-                skip: &["stack_chk"],
+                skip: &["^__stack_chk_fail$"],
                 ..variant(
                     "stack-protector: Kernel stack is corrupted in",
                     "kernel panic: stack is corrupted in {func}",
@@ -48,7 +50,7 @@ pub(super) static FORMATS: &[Format] = &[
                 )
             },
             Variant {
-                skip: &["schedule", "retint_kernel"],
+                skip: SCHEDULER,
                 ..variant(
                     "corrupted stack end detected",
                     "kernel panic: corrupted stack end in {func}",
@@ -58,7 +60,7 @@ pub(super) static FORMATS: &[Format] = &[
                 )
             },
             Variant {
-                skip: &["bad_stack"],
+                skip: &["^_*(?:handle_)?bad_stack$"],
                 ..variant(
                     "not syncing: kernel stack overflow",
                     "kernel stack overflow in {func}",

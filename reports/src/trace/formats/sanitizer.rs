@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What sanitizers and leak detectors report.
 
-use super::{BAD_ACCESS, Blame, Ends, Format, Frames, Line, Stack, Trace, Variant, variant};
+use super::{BAD_ACCESS, Blame, Ends, FREE, Format, Frames, Line, Stack, Trace, Variant, variant};
 use crate::trace::Kind;
 
 const INVALID_FREE: &[&str] = &["invalid-free in {func}"];
@@ -13,21 +13,31 @@ const KFENCE: Blame = Blame::First(&[&[Line(r"BUG: KFENCE: .*? in {FUNC}"), Fram
 // KMSAN prints its stack without a heading.
 const KMSAN: Blame = Blame::First(&[&[Frames]]);
 
-// Hardware tags are checked by the processor: the report comes from its exception.
-const TAGGED: &[&str] = &["kernel_fault", "tag_check", "mem_abort", "^el1_", "^el1h_"];
-
-/// An access that KASAN forbids: `title` is filled with what it was and its direction.
-const fn access(when: &'static str, kind: Kind) -> Variant {
-    Variant {
-        skip: TAGGED,
-        ..variant(
-            when,
-            "KASAN: {what} {access} in {func}",
-            BAD_ACCESS,
-            kind,
-            KASAN,
+/// What KASAN's header and the line below it say of an access: where, of what kind, in which
+/// direction.
+macro_rules! accessed {
+    ($place:literal, $what:literal, $access:literal) => {
+        concat!(
+            "BUG: KASAN: (?P<what>",
+            $what,
+            ") ",
+            $place,
+            r"(?s:.*?\n)(?P<access>",
+            $access,
+            ") (?:at addr|of size) [0-9a-f]"
         )
-    }
+    };
+}
+
+/// An access that KASAN forbids.
+const fn access(when: &'static str, kind: Kind) -> Variant {
+    variant(
+        when,
+        "KASAN: {what} {access} in {func}",
+        BAD_ACCESS,
+        kind,
+        KASAN,
+    )
 }
 
 const fn kfence(when: &'static str, alt: &'static [&'static str], kind: Kind) -> Variant {
@@ -38,10 +48,7 @@ const fn kfence(when: &'static str, alt: &'static [&'static str], kind: Kind) ->
 }
 
 const fn undefined(when: &'static str, title: &'static str, kind: Kind) -> Variant {
-    Variant {
-        skip: &["ubsan", "overflow"],
-        ..variant(when, title, &[], kind, Blame::Trace)
-    }
+    variant(when, title, &[], kind, Blame::Trace)
 }
 
 pub(super) static FORMATS: &[Format] = &[
@@ -50,31 +57,25 @@ pub(super) static FORMATS: &[Format] = &[
         ends: Ends::Ruler,
         variants: &[
             access(
-                r"BUG: KASAN: (?P<what>[a-z-]*use-after-free) in {FUNC}(?:.*\n)+?.*(?P<access>Read) (?:of size|at addr) [0-9a-f]",
+                accessed!("in {FUNC}", "[a-z-]*use-after-free", "Read"),
                 Kind::KasanUseAfterFreeRead,
             ),
             access(
-                r"BUG: KASAN: (?P<what>[a-z-]*use-after-free) in {FUNC}(?:.*\n)+?.*(?P<access>Write) (?:of size|at addr) [0-9a-f]",
+                accessed!("in {FUNC}", "[a-z-]*use-after-free", "Write"),
                 Kind::KasanUseAfterFreeWrite,
             ),
             access(
-                r"BUG: KASAN: (?P<what>null-ptr-deref) in {FUNC}(?:.*\n)+?.*(?P<access>Read) (?:of size|at addr) [0-9a-f]",
+                accessed!("in {FUNC}", "null-ptr-deref", "Read"),
                 Kind::KasanNullRead,
             ),
             access(
-                r"BUG: KASAN: (?P<what>null-ptr-deref) in {FUNC}(?:.*\n)+?.*(?P<access>Write) (?:of size|at addr) [0-9a-f]",
+                accessed!("in {FUNC}", "null-ptr-deref", "Write"),
                 Kind::KasanNullWrite,
             ),
-            access(
-                r"BUG: KASAN: (?P<what>[a-z-]+) in {FUNC}(?:.*\n)+?.*(?P<access>Read) (?:of size|at addr) [0-9a-f]",
-                Kind::KasanRead,
-            ),
-            access(
-                r"BUG: KASAN: (?P<what>[a-z-]+) in {FUNC}(?:.*\n)+?.*(?P<access>Write) (?:of size|at addr) [0-9a-f]",
-                Kind::KasanWrite,
-            ),
+            access(accessed!("in {FUNC}", "[a-z-]+", "Read"), Kind::KasanRead),
+            access(accessed!("in {FUNC}", "[a-z-]+", "Write"), Kind::KasanWrite),
             Variant {
-                skip: &["slab_", "kfree", "vunmap", "vfree"],
+                skip: &[FREE],
                 ..variant(
                     r"BUG: KASAN: double-free in {FUNC}",
                     "KASAN: invalid-free in {func}",
@@ -84,7 +85,7 @@ pub(super) static FORMATS: &[Format] = &[
                 )
             },
             Variant {
-                skip: &["slab_", "kfree", "vunmap", "vfree"],
+                skip: &[FREE],
                 ..variant(
                     r"BUG: KASAN: (?:double-free or )?invalid-free in {FUNC}",
                     "KASAN: invalid-free in {func}",
@@ -96,7 +97,7 @@ pub(super) static FORMATS: &[Format] = &[
             Variant {
                 stack: Stack::Needed,
                 ..variant(
-                    r"BUG: KASAN: (?P<what>null-ptr-deref) on address(?:.*\n)+?.*(?P<access>Read) of size [0-9]+",
+                    accessed!("on address", "null-ptr-deref", "Read"),
                     "KASAN: {what} {access}",
                     &[],
                     Kind::KasanNullRead,
@@ -106,7 +107,7 @@ pub(super) static FORMATS: &[Format] = &[
             Variant {
                 stack: Stack::Needed,
                 ..variant(
-                    r"BUG: KASAN: (?P<what>[a-z-]+) on address(?:.*\n)+?.*(?P<access>Read) of size [0-9]+",
+                    accessed!("on address", "[a-z-]+", "Read"),
                     "KASAN: {what} {access}",
                     &[],
                     Kind::KasanRead,
@@ -116,7 +117,7 @@ pub(super) static FORMATS: &[Format] = &[
             Variant {
                 stack: Stack::Needed,
                 ..variant(
-                    r"BUG: KASAN: (?P<what>[a-z-]+) on address(?:.*\n)+?.*(?P<access>Write) of size [0-9]+",
+                    accessed!("on address", "[a-z-]+", "Write"),
                     "KASAN: {what} {access}",
                     &[],
                     Kind::KasanWrite,
@@ -167,10 +168,7 @@ pub(super) static FORMATS: &[Format] = &[
         ends: Ends::Ruler,
         variants: &[
             Variant {
-                skip: &[
-                    "alloc_skb",
-                    "usb_(?:submit_urb|start_wait_urb|bulk_msg|interrupt_msg|control_msg)",
-                ],
+                skip: &["alloc_skb"],
                 stack: Stack::Optional,
                 ..variant(
                     "KMSAN: kernel-usb-infoleak in",
@@ -181,7 +179,7 @@ pub(super) static FORMATS: &[Format] = &[
                 )
             },
             Variant {
-                skip: &["alloc_skb", "netlink_ack", "netlink_rcv_skb"],
+                skip: &["alloc_skb"],
                 stack: Stack::Optional,
                 ..variant(
                     "KMSAN: [a-z-]*infoleak",
@@ -192,7 +190,7 @@ pub(super) static FORMATS: &[Format] = &[
                 )
             },
             Variant {
-                skip: &["alloc_skb", "netlink_ack", "netlink_rcv_skb"],
+                skip: &["alloc_skb"],
                 stack: Stack::Optional,
                 ..variant(
                     "",
@@ -222,20 +220,13 @@ pub(super) static FORMATS: &[Format] = &[
         header: r"BUG: memory leak",
         ends: Ends::Next,
         variants: &[Variant {
-            // What allocates for others has many names; the leak is the caller's.
+            // Who allocates for others says so, as a rule; the leak is the caller's.
             skip: &[
-                "kmemleak",
-                "mmap",
-                "kmem",
-                "slab",
                 "alloc",
-                "create_object",
-                "idr_get",
-                "list_lru_init",
-                "kv?asprintf",
-                "pcpu_create",
-                "strn?dup",
-                "memdup",
+                // nodes of trees, and chunks of what each CPU has
+                "^idr_|^pcpu_|^radix_tree_|^xa_|^xas_",
+                // the detector's own
+                "create_object|kmemleak",
             ],
             ..variant(
                 "",
