@@ -45,8 +45,7 @@ static HEADERS: LazyLock<RegexSet> = LazyLock::new(|| {
     RegexSet::new(patterns).expect("the headers compile together")
 });
 static CONTINUES: LazyLock<Regex> = LazyLock::new(|| compile(&CONTINUATIONS.join("|")));
-static INNOCENTS: LazyLock<Regex> =
-    LazyLock::new(|| compile(&format!("(?i){}", INNOCENT.join("|"))));
+static INNOCENTS: LazyLock<Regex> = LazyLock::new(|| compile(&INNOCENT.join("|")));
 static NOISES: LazyLock<Regex> = LazyLock::new(|| compile(&NOISE.join("|")));
 
 /// Takes a log's lines one by one and gives its reports in the order in which they began.
@@ -297,9 +296,8 @@ fn recognise(text: &str) -> Option<What> {
     if ASIDES.is_match(text) {
         return Some(What::Aside);
     }
-    if INNOCENTS.is_match(text) {
-        return None;
-    }
     let first = HEADERS.matches(text).iter().next()?;
-    FORMATS.get(first).copied().map(What::Report)
+    let format = FORMATS.get(first).copied()?;
+    let innocent = formats::in_words(format) && INNOCENTS.is_match(text);
+    (!innocent).then_some(What::Report(format))
 }

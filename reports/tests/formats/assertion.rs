@@ -3,7 +3,7 @@
 
 use swapmig_reports::trace::{Kind, Pc, Role};
 
-use crate::sample::{Want, check, register, symbols};
+use crate::sample::{Want, check, only, register, symbols};
 
 const TASK: Option<(&str, u32)> = Some(("shelve", 310));
 
@@ -203,4 +203,56 @@ fn warnings_of_every_kind() {
         "WARNING: locking bug in shelf_slot",
         Kind::Lockdep,
     );
+}
+
+/// Whoever crashes may be called like advice, and advice is no crash.
+#[test]
+fn advice_is_told_by_its_words_not_by_names() {
+    let kinds = |console: &str| -> Vec<Kind> {
+        let reports = swapmig_reports::trace::parse(console.as_bytes());
+        reports.iter().map(|report| report.kind).collect()
+    };
+    let mitigation = warning(
+        "",
+        "WARNING: CPU: 1 PID: 310 at arch/x86/kernel/cpu/shelf.c:77 shelf_select_mitigation+0x9c/0xa0",
+        "shelf_select_mitigation",
+    );
+    assert_eq!(
+        only(&mitigation).title,
+        "WARNING in shelf_select_mitigation"
+    );
+    for (line, kind) in [
+        (
+            "BUG: KASAN: slab-use-after-free in shelf_deprecated+0x1/0x9\nRead of size 8 at addr ffff888006a3f090 by task shelve/310\n",
+            Kind::KasanUseAfterFreeRead,
+        ),
+        (
+            "BUG: scheduling while atomic: debug:310/0x00000002\n",
+            Kind::AtomicSleep,
+        ),
+        (
+            "INFO: task obsolete:310 blocked for more than 143 seconds.\n",
+            Kind::Hang,
+        ),
+        (
+            "BUG: Bad page state in process obsolete-app  pfn:06a3f\n",
+            Kind::Unknown,
+        ),
+        (
+            "Kernel panic - not syncing: shelf is not compiled with slots\n",
+            Kind::Dos,
+        ),
+    ] {
+        assert_eq!(kinds(line), [kind], "{line}");
+    }
+    for line in [
+        "WARNING: the shelf mount option is deprecated and ignored.\n",
+        "WARNING: `shelve' uses wireless extensions which are no more\n",
+        "WARNING: shelves are slow here. See https://shelf.example/slow\n",
+        "traps: shelve[310] general protection fault ip:7f2be8b1c9a9 sp:7ffd0c6a1e58 error:0 in shelf.so[7f2be8b1c000+1000]\n",
+        "INFO: lockdep is turned off.\n",
+        "INFO: NMI handler (shelf_nmi) took too long to run: 1.5 msecs\n",
+    ] {
+        assert_eq!(kinds(line), [], "{line}");
+    }
 }

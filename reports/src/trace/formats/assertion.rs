@@ -222,8 +222,12 @@ pub(super) static OTHERS: &[Format] = &[
             ..variant("", "{word}: corrupted", &[], Kind::Unknown, Blame::Nobody)
         }],
     },
+];
+
+/// The same, in words that no other row knows.
+pub(super) static IN_WORDS: &[Format] = &[
     Format {
-        header: r"^(?:WARNING: )(?P<what>\S.*)",
+        header: r"^WARNING: (?P<what>\S.*)",
         ends: Ends::EndTrace,
         variants: &[variant(
             "",
@@ -234,7 +238,7 @@ pub(super) static OTHERS: &[Format] = &[
         )],
     },
     Format {
-        header: r"^(?:BUG: )(?P<what>\S.*)",
+        header: r"^BUG: (?P<what>\S.*)",
         ends: Ends::EndTrace,
         variants: &[variant(
             "",

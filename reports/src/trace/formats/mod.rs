@@ -167,11 +167,19 @@ pub(in crate::trace) static FORMATS: LazyLock<Vec<&'static Format>> = LazyLock::
         panic::FORMATS,
         tool::FORMATS,
         assertion::OTHERS,
+        assertion::IN_WORDS,
     ]
     .into_iter()
     .flatten()
     .collect()
 });
+
+/// Whether a format takes whatever words come: some of them are [`INNOCENT`].
+pub(in crate::trace) fn in_words(format: &Format) -> bool {
+    assertion::IN_WORDS
+        .iter()
+        .any(|words| std::ptr::eq(words, format))
+}
 
 /// Headers that only carry on when a report of the same caller is open.
 pub(in crate::trace) static CONTINUATIONS: &[&str] = &[
@@ -200,17 +208,20 @@ pub(in crate::trace) static ASIDE: &[&str] = &[
     r"page allocation failure|page allocation stall|invoked oom-killer",
 ];
 
-/// Lines that look like a header and tell of no crash: advice, deprecations, what programs
-/// and tools say in the kernel's words.
+/// Warnings in words of their own that tell of no crash. Only such words are held against
+/// them: a function or a task may be named as it likes.
 pub(in crate::trace) static INNOCENT: &[&str] = &[
-    r"INFO: lockdep is turned off|INFO: Stall ended before|INFO: NMI handler|took too long",
-    r"INFO: recovery required on readonly",
-    r"DEBUG:|_INFO::|CAM_INFO:|storage:INFO:",
-    r"(?:is being|has been|are|is) deprecated|deprecat|will stop working|will be removed|obsolete",
-    r"Unprivileged eBPF|mitigation|(?:not|is) compiled with|See https?://",
-    r"fbcon: Driver|workqueue cpumask: online intersect|Unsupported flag value|fixed modulus",
-    r"general protection fault .* error:[0-9a-f]+ in ",
-    r"no syscalls can create resource|is not present in /proc/kallsyms",
+    // advice, and what is to end
+    r"^WARNING: .*\b(?:are|been|being|is) (?:being )?(?:deprecat|obsolete)",
+    r"^WARNING: .*\bwill (?:be removed|stop working)\b",
+    r"^WARNING: .*\bSee https?://",
+    // wireless extensions are warned of by the name of who uses them
+    r"^WARNING: `\S{1,32}' (?i:uses wireless extensions)",
+    // what a driver or a board should do better
+    r"^WARNING: fbcon: Driver '",
+    r"^WARNING: workqueue cpumask: online intersect",
+    // a program that misses a file
+    r"^WARNING: /\S+ does not exist",
 ];
 
 /// Words of which every line that begins, ends or marks a report while none is open holds one.
