@@ -33,9 +33,9 @@ pub(super) static FORMATS: &[Format] = &[
         ends: Ends::EndTrace,
         variants: &[trap("", "Oops: {what} in {func}")],
     },
-    // arm64 and riscv.
+    // arm, arm64 and riscv; s390, which goes on to a panic.
     Format {
-        header: r"^Insufficient stack space to handle exception!",
+        header: r"^(?:Insufficient stack space to handle exception!|Kernel stack overflow\.)",
         ends: Ends::EndTrace,
         variants: &[variant(
             "",

@@ -183,14 +183,14 @@ pub(in crate::trace) fn in_words(format: &Format) -> bool {
 
 /// Headers that only carry on when a report of the same caller is open.
 pub(in crate::trace) static CONTINUATIONS: &[&str] = &[
+    // the trap that a report ends in, as each architecture numbers it
     r"^Internal error: ",
-    r"^Oops: [A-Z][A-Za-z ]+, sig: ",
+    r"^Kernel BUG \[#",
     r"^Oops - ",
-    r"^Kernel BUG \[#",
-    r"^(?:Oops: )?invalid opcode: ",
-    r"^kernel BUG at rust/",
-    r"^Kernel BUG \[#",
+    r"^Oops: [A-Z][A-Za-z ]+, sig: ",
+    r"^(?:Oops: )?(?:Oops|double fault|invalid opcode|stack guard page): ?[0-9a-f]{4} \[#",
     r"PANIC: double fault",
+    r"^kernel BUG at rust/",
     r"^unregister_netdevice: waiting for",
 ];
 
@@ -248,8 +248,8 @@ static SIGNS: &[&str] = &[
     "Unable to handle",
     "Unhandled fault: ",
     "Internal error: ",
-    "Oops: ",
-    "Oops - ",
+    " [#",
+    "Kernel stack overflow.",
     "Insufficient stack space",
     " exception: 00",
     " operation: 00",
