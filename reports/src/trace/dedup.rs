@@ -32,7 +32,7 @@ use super::title;
 
 // What the kernel prints of an assertion's place, by the three macros that print one.
 lazy!(
-    ASSERTION = r"(?m)(?:^kernel BUG at |WARNING: (?:CPU: \d+ )?(?:PID: \d+ )?(?:at )?|UBSAN: [^\n]{1,80}? in )(?:\./)?(?P<place>(?P<file>[A-Za-z0-9_./-]{1,120}\.[chS]):\d+)"
+    ASSERTION = r"(?m)(?:^kernel BUG at |WARNING: (?:CPU: \d+ )?(?:PID: \d+ )?(?:at )?(?:\[[^\n]{1,200}\] )?|UBSAN: [^\n]{1,80}? in )(?:\./)?(?P<place>(?P<file>[A-Za-z0-9_./-]{1,120}\.[chS]):\d+)"
 );
 lazy!(
     SYSTEM_CALL = r"^(?:__(?:x64|ia32|arm64|riscv|s390x?|se|do)_)?(?P<name>(?:compat_)?sys_\w+)$"

@@ -175,6 +175,29 @@ fn warnings_of_every_kind() {
         "WARNING in shelf_check",
         Kind::Warning,
     );
+    // With the condition, if the kernel is built to tell it.
+    for header in [
+        "WARNING: [slot_count(&shelf[1]) == 0] mm/shelf.c:77 at shelf_check+0x9c/0xa0, CPU#1: shelve/310",
+        "WARNING: CPU: 1 PID: 310 at [slot == 0 && 1] mm/shelf.c:77 shelf_check+0x9c/0xa0",
+    ] {
+        let report = what(
+            "",
+            header,
+            "shelf_check",
+            "WARNING in shelf_check",
+            Kind::Warning,
+        );
+        let guilty = report.guilty.as_ref().unwrap();
+        assert_eq!(guilty.file.as_deref(), Some("mm/shelf.c"));
+        assert_eq!(report.key().as_str(), "WARNING at mm/shelf.c:77");
+    }
+    what(
+        "refcount_t: saturated; leaking memory.\n",
+        "WARNING: [1] lib/refcount.c:19 at refcount_warn_saturate+0x9c/0xa0, CPU#1: shelve/310",
+        "refcount_warn_saturate",
+        "WARNING: refcount bug in shelf_slot",
+        Kind::RefcountWarning,
+    );
     what(
         "refcount_t: underflow; use-after-free.\n",
         "WARNING: CPU: 1 PID: 310 at lib/refcount.c:28 refcount_warn_saturate+0x9c/0xa0",

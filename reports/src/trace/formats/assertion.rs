@@ -65,35 +65,36 @@ pub(super) static FORMATS: &[Format] = &[
         ],
     },
     Format {
-        header: r"WARNING: (?:(?:CPU: \d+ )?(?:PID: \d+ )?at )?(?P<file>[^ :]+\.(?:[chS]|rs)):\d+(?: (?:at )?{FUNC})?",
+        // The place comes first, or who met it; since 6.18 the condition may come before the place.
+        header: r"WARNING: (?:(?:CPU: \d+ )?(?:PID: \d+ )?at )?(?:\[.*\] )?(?P<file>[^ :]+\.(?:[chS]|rs)):\d+(?: (?:at )?{FUNC})?",
         ends: Ends::EndTrace,
         variants: &[
             // Debug objects: whoever frees or starts an object that is in use, past all the
             // life that timers, work and reference counts bring with them.
             warning(
-                r"WARNING: (?:.* at )?\S*lib/debugobjects\.c:",
+                r"WARNING: (?:.* )?\S*lib/debugobjects\.c:",
                 "WARNING: ODEBUG bug in {func}",
                 TRACKED,
             ),
             warning(
-                r"WARNING: (?:.* at )?\S*mm/usercopy\.c:",
+                r"WARNING: (?:.* )?\S*mm/usercopy\.c:",
                 "WARNING: bad usercopy in {func}",
                 &[],
             ),
             warning(
-                r"WARNING: (?:.* at )?\S*lib/kobject\.c:",
+                r"WARNING: (?:.* )?\S*lib/kobject\.c:",
                 "WARNING: kobject bug in {func}",
                 &[],
             ),
             warning(
-                r"WARNING: (?:.* at )?\S*fs/proc/generic\.c:.* proc_register",
+                r"WARNING: (?:.* )?\S*fs/proc/generic\.c:.* proc_register",
                 "WARNING: proc registration bug in {func}",
                 &["^_*proc_(?:create|mkdir|register|symlink)"],
             ),
             Variant {
                 kind: Kind::RefcountWarning,
                 ..warning(
-                    r"WARNING: (?:.* at )?\S*lib/refcount\.c:",
+                    r"WARNING: (?:.* )?\S*lib/refcount\.c:",
                     "WARNING: refcount bug in {func}",
                     &[],
                 )
@@ -101,7 +102,7 @@ pub(super) static FORMATS: &[Format] = &[
             Variant {
                 kind: Kind::Lockdep,
                 ..warning(
-                    r"WARNING: (?:.* at )?\S*kernel/locking/lockdep\.c:",
+                    r"WARNING: (?:.* )?\S*kernel/locking/lockdep\.c:",
                     "WARNING: locking bug in {func}",
                     SOCKET_LOCK,
                 )
@@ -110,7 +111,7 @@ pub(super) static FORMATS: &[Format] = &[
                 alt: BAD_ACCESS,
                 kind: Kind::MemorySafetyBug,
                 ..warning(
-                    r"WARNING: (?:.* at )?\S*lib/list_debug\.c:",
+                    r"WARNING: (?:.* )?\S*lib/list_debug\.c:",
                     "BUG: corrupted list in {func}",
                     &[],
                 )
