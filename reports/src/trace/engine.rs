@@ -232,7 +232,8 @@ impl Collector {
                     Ends::EndTrace => END_TRACE.is_match(line.text),
                     Ends::Ruler => {
                         let ruler = RULER.is_match(line.text) || END_TRACE.is_match(line.text);
-                        ruler && open.lines.len() > open.header + 2
+                        // One right below what was accessed is SLUB's, which tells more.
+                        ruler && open.lines.len() > open.header + 3
                     }
                     Ends::Open | Ends::Next => false,
                 },

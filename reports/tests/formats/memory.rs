@@ -204,6 +204,30 @@ fn slabs() {
     assert!(symbols(&report, Role::Crash).contains(&"shelf_reclaim"));
 }
 
+/// Up to 5.11 each line about the object began with the level.
+#[test]
+fn slabs_of_old_kernels() {
+    let bytes = "INFO: 0xffff888006a3f080-0xffff888006a3f087. First byte 0x41 instead of 0xcc\n";
+    let mut console = slab("Redzone overwritten", bytes);
+    for words in [
+        "Allocated in ",
+        "Freed in ",
+        "Slab 0x",
+        "Object 0xffff888006a3f080 @",
+    ] {
+        console = console.replace(words, &format!("INFO: {words}"));
+    }
+    check(
+        &console,
+        &Want {
+            title: "BUG: slab corruption: Redzone overwritten in shelf_reclaim",
+            kind: Kind::MemorySafetyBug,
+            task: TASK,
+            cpu: Some(1),
+        },
+    );
+}
+
 #[test]
 fn memory_that_ran_short_is_no_crash() {
     for head in [

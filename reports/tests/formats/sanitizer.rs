@@ -250,6 +250,51 @@ Call Trace:
     );
 }
 
+/// In its first years KASAN had SLUB tell of the object.
+#[test]
+fn kasan_of_old_kernels() {
+    let console = "\
+==================================================================
+BUG: KASAN: use-after-free in shelf_find+0x52/0x180 at addr ffff880006a3f090
+Read of size 8 by task shelve/310
+=============================================================================
+BUG shelf (Tainted: G    B          ): kasan: bad access detected
+-----------------------------------------------------------------------------
+
+INFO: Allocated in shelf_new+0x2c/0x90 age=12 cpu=0 pid=300
+\t___slab_alloc+0x4a2/0x540
+\tshelf_new+0x2c/0x90
+INFO: Freed in shelf_drop+0x60/0x90 age=6 cpu=1 pid=305
+\t__slab_free+0x1a0/0x2f0
+\tshelf_drop+0x60/0x90
+INFO: Slab 0xffffea00001a8fc0 objects=32 used=31 fp=0xffff880006a3f080 flags=0x4000000000004080
+INFO: Object 0xffff880006a3f080 @offset=128 fp=0x          (null)
+
+CPU: 1 PID: 310 Comm: shelve Tainted: G    B           4.7.0 #7
+ 0000000000000000 ffff88003c1e3d58 ffffffff81a2c300 ffff88003e004800
+Call Trace:
+ [<ffffffff81a2c300>] dump_stack+0x68/0x9b
+ [<ffffffff813a2c30>] object_err+0x3a/0x50
+ [<ffffffff813a5f10>] kasan_report_error+0x1ff/0x510
+ [<ffffffff811a2c30>] shelf_find+0x52/0x180
+ [<ffffffff811a3f48>] shelf_reclaim+0x88/0x260
+ [<ffffffff8185a2f6>] entry_SYSCALL_64_fastpath+0x16/0x75
+Memory state around the buggy address:
+>ffff880006a3f080: fb fb fb fb fb fb fb fb fb fb fb fb fb fb fb fb
+                         ^
+==================================================================
+";
+    check(
+        console,
+        &Want {
+            title: "KASAN: use-after-free Read in shelf_find",
+            kind: Kind::KasanUseAfterFreeRead,
+            task: TASK,
+            cpu: Some(1),
+        },
+    );
+}
+
 fn kfence(header: &str, detail: &str) -> String {
     format!(
         "\

@@ -191,6 +191,9 @@ pub(in crate::trace) static CONTINUATIONS: &[&str] = &[
     r"^(?:Oops: )?(?:Oops|double fault|invalid opcode|stack guard page): ?[0-9a-f]{4} \[#",
     r"PANIC: double fault",
     r"^kernel BUG at rust/",
+    // SLUB tells of the object; so it did for KASAN before that one told itself
+    r"^INFO: (?:Allocated|Freed) in ",
+    r"^BUG [^:]+: kasan: bad access detected",
     r"^unregister_netdevice: waiting for",
 ];
 
@@ -217,6 +220,8 @@ pub(in crate::trace) static INNOCENT: &[&str] = &[
     r"^WARNING: .*\bSee https?://",
     // wireless extensions are warned of by the name of who uses them
     r"^WARNING: `\S{1,32}' (?i:uses wireless extensions)",
+    // a choice that leaves the kernel open
+    r"^WARNING: Unprivileged eBPF is enabled|^WARNING: Spectre v2 mitigation leaves",
     // what a driver or a board should do better
     r"^WARNING: fbcon: Driver '",
     r"^WARNING: workqueue cpumask: online intersect",
