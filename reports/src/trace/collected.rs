@@ -101,15 +101,17 @@ impl Collected {
 
     /// Takes its next line; what is beyond the bounds is dropped.
     pub(super) fn push(&mut self, line: &Line<'_>) {
+        // The leak detector's name may stand before each of its lines.
+        let text = line.text.strip_prefix("kmemleak: ").unwrap_or(line.text);
         self.time = line.time.or(self.time);
         self.seen = line.span.end;
         self.bytes += line.text.len();
         if self.lines.len() < MAX_LINES && self.bytes <= MAX_BYTES {
-            if self.aside && self.stacks.in_crash_stack() && trail::begins(line.text) {
+            if self.aside && self.stacks.in_crash_stack() && trail::begins(text) {
                 self.mix(Mixed::Report);
             }
-            self.stacks.line(line.text);
-            self.lines.push(line.text.to_owned());
+            self.stacks.line(text);
+            self.lines.push(text.to_owned());
             self.span.end = line.span.end;
         }
     }
@@ -147,6 +149,11 @@ impl Collected {
             }
             What::Noise | What::Aside | What::Reboot => false,
         }
+    }
+
+    /// Its header is all that has come.
+    pub(super) fn just_begun(&self) -> bool {
+        self.lines.len() == self.header + 1
     }
 
     pub(super) fn is_report(&self) -> bool {

@@ -9,7 +9,7 @@ use super::Report;
 use super::collected::{Collected, Mixed, What};
 use super::console::Line;
 use super::finish;
-use super::formats::{self, ASIDE, CONTINUATIONS, Ends, FORMATS, INNOCENT, NOISE};
+use super::formats::{self, ANNOUNCED, ASIDE, CONTINUATIONS, Ends, FORMATS, INNOCENT, NOISE};
 use super::pattern::{compile, lazy};
 use super::waiting::Waiting;
 
@@ -27,6 +27,8 @@ lazy!(
 lazy!(CUT_HERE = r"^-{8,}\[ cut here \]-{8,}$");
 // What a page looked like, before the assertion that it breaks; it may hold its owners' stacks.
 lazy!(PAGE_DUMP = r"^page: ?(?:[0-9a-fx]+ )?(?:ref)?count:-?\d+ mapcount:");
+// A log that was symbolized: what was inlined into the function that the next header names.
+lazy!(INLINED = r"(?:BUG|WARNING): .* \[inline\]$");
 lazy!(END_TRACE = r"^-{2,}\[ end (?:trace|Kernel panic)");
 lazy!(RULER = r"^\s*={10,}$");
 lazy!(BOOT = r"^Linux version (?P<release>\d\S{0,63})");
@@ -46,6 +48,7 @@ static HEADERS: LazyLock<RegexSet> = LazyLock::new(|| {
 });
 static CONTINUES: LazyLock<Regex> = LazyLock::new(|| compile(&CONTINUATIONS.join("|")));
 static INNOCENTS: LazyLock<Regex> = LazyLock::new(|| compile(&INNOCENT.join("|")));
+static ANNOUNCEMENTS: LazyLock<Regex> = LazyLock::new(|| compile(&ANNOUNCED.join("|")));
 static NOISES: LazyLock<Regex> = LazyLock::new(|| compile(&NOISE.join("|")));
 
 /// Takes a log's lines one by one and gives its reports in the order in which they began.
@@ -117,15 +120,22 @@ impl Collector {
         if PANIC.is_match(line.text) && self.panic(line) {
             return;
         }
-        if CUT_HERE.is_match(line.text) || PAGE_DUMP.is_match(line.text) {
+        if [&CUT_HERE, &PAGE_DUMP, &INLINED]
+            .iter()
+            .any(|introduction| introduction.is_match(line.text))
+        {
             return match self.position(line) {
                 // Already before its header, or it stumbled while it was being printed.
                 Some(at) if self.open[at].introduces(line) => self.add(line),
                 _ => self.begin(What::Preamble, line),
             };
         }
-        let carries_on =
-            |line: &Line<'_>| self.report_of(line).is_some() && CONTINUES.is_match(line.text);
+        let carries_on = |line: &Line<'_>| {
+            self.report_of(line).is_some_and(|at| {
+                let announced = || ANNOUNCEMENTS.is_match(line.text);
+                CONTINUES.is_match(line.text) || self.open[at].just_begun() && announced()
+            })
+        };
         match recognise(line.text) {
             Some(_) if carries_on(line) => self.add(line),
             Some(what) => self.begin(what, line),

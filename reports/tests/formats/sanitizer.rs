@@ -498,10 +498,8 @@ fn ubsan_of_every_kind() {
     );
 }
 
-#[test]
-fn memory_leak() {
-    let console = "\
-BUG: memory leak
+/// The leak detector's list, as its file in debugfs shows it.
+const LEAK: &str = "\
 unreferenced object 0xffff888006a3f080 (size 128):
   comm \"shelve\", pid 310, jiffies 4294942345
   hex dump (first 32 bytes):
@@ -514,13 +512,98 @@ unreferenced object 0xffff888006a3f080 (size 128):
     do_syscall_64+0x92/0x180
     entry_SYSCALL_64_after_hwframe+0x76/0x7e
 ";
+
+#[test]
+fn memory_leak() {
+    let want = Want {
+        title: "memory leak in shelf_new",
+        kind: Kind::Leak,
+        task: TASK,
+        cpu: None,
+    };
+    let named: String = LEAK
+        .lines()
+        .map(|line| format!("kmemleak: {line}\n"))
+        .collect();
+    let told = "kmemleak: 2 new suspected memory leaks (see /sys/kernel/debug/kmemleak)\n";
+    for console in [
+        LEAK.to_owned(),
+        format!("BUG: memory leak\n{LEAK}"),
+        format!("{told}{LEAK}"),
+        format!("{told}{named}"),
+    ] {
+        let report = check(&console, &want);
+        assert_eq!(symbols(&report, Role::Crash)[1], "shelf_new");
+    }
+    // Each object of a list is a leak of its own.
+    let other = LEAK.replace("shelf_new", "shelf_grow");
+    for console in [
+        format!("{LEAK}{other}"),
+        format!("BUG: memory leak\n{LEAK}\nBUG: memory leak\n{other}"),
+    ] {
+        let reports = swapmig_reports::trace::parse(console.as_bytes());
+        let titles: Vec<_> = reports.iter().map(|report| &*report.title).collect();
+        assert_eq!(
+            titles,
+            ["memory leak in shelf_new", "memory leak in shelf_grow"]
+        );
+    }
+}
+
+/// Mails quote reports with the functions that were inlined, a header for each.
+#[test]
+fn headers_of_inlined_functions() {
+    let kasan = "\
+==================================================================
+BUG: KASAN: slab-use-after-free in instrument_atomic_read include/linux/instrumented.h:68 [inline]
+BUG: KASAN: slab-use-after-free in shelf_count include/linux/shelf.h:32 [inline]
+BUG: KASAN: slab-use-after-free in shelf_find+0x52/0x180 mm/shelf.c:118
+Read of size 4 at addr ffff888006a3f090 by task shelve/310
+
+CPU: 3 UID: 0 PID: 310 Comm: shelve Not tainted 6.13.0-rc4+ #12
+Call Trace:
+ <TASK>
+ dump_stack_lvl+0x70/0x90 lib/dump_stack.c:120
+ kasan_report+0xc4/0x100 mm/kasan/report.c:602
+ instrument_atomic_read include/linux/instrumented.h:68 [inline]
+ shelf_count include/linux/shelf.h:32 [inline]
+ shelf_find+0x52/0x180 mm/shelf.c:118
+ shelf_reclaim+0x88/0x260 mm/shelf.c:240
+ </TASK>
+==================================================================
+";
+    let quoted: String = kasan.lines().map(|line| format!("> {line}\n")).collect();
+    let want = Want {
+        title: "KASAN: slab-use-after-free Read in shelf_find",
+        kind: Kind::KasanUseAfterFreeRead,
+        task: TASK,
+        cpu: Some(3),
+    };
+    check(kasan, &want);
+    assert_eq!(crate::sample::only(&quoted).title, want.title);
+
+    let kmsan = "\
+=====================================================
+BUG: KMSAN: uninit-value in shelf_valid include/linux/shelf.h:44 [inline]
+BUG: KMSAN: uninit-value in shelf_parse+0x1a0/0x400 mm/shelf.c:77
+ shelf_valid include/linux/shelf.h:44 [inline]
+ shelf_parse+0x1a0/0x400 mm/shelf.c:77
+ shelf_write+0x88/0x260 mm/shelf.c:99
+
+Uninit was created at:
+ slab_alloc_node+0x100/0x300 mm/slub.c:4000
+ shelf_new+0x2c/0x90 mm/shelf.c:20
+
+CPU: 0 UID: 0 PID: 310 Comm: shelve Not tainted 6.12.0 #1
+=====================================================
+";
     check(
-        console,
+        kmsan,
         &Want {
-            title: "memory leak in shelf_new",
-            kind: Kind::Leak,
+            title: "KMSAN: uninit-value in shelf_parse",
+            kind: Kind::KmsanUninitValue,
             task: TASK,
-            cpu: None,
+            cpu: Some(0),
         },
     );
 }

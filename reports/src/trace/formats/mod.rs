@@ -197,6 +197,9 @@ pub(in crate::trace) static CONTINUATIONS: &[&str] = &[
     r"^unregister_netdevice: waiting for",
 ];
 
+/// Headers that only tell what right above them is announced.
+pub(in crate::trace) static ANNOUNCED: &[&str] = &["unreferenced object "];
+
 /// Lines that a stack follows although nothing crashed: within a report without callers,
 /// what comes next may be either's.
 pub(in crate::trace) static NOISE: &[&str] = &[
@@ -244,6 +247,7 @@ static SIGNS: &[&str] = &[
     "invalid opcode: ",
     "INFO:",
     "UBSAN: ",
+    "unreferenced object ",
     "LOCKUP",
     "Kernel panic",
     "PANIC: ",

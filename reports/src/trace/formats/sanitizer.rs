@@ -8,10 +8,10 @@ const INVALID_FREE: &[&str] = &["invalid-free in {func}"];
 const DOUBLE_FREE: &[&str] = &["invalid-free in {func}", "KASAN: double-free in {func}"];
 
 // The header names the function that the access was compiled into: first of all suspects.
+// KFENCE and KMSAN print their stack without a heading.
 const KASAN: Blame = Blame::First(&[&[Line(r"BUG: KASAN: .*? in {FUNC}"), Trace, Frames]]);
 const KFENCE: Blame = Blame::First(&[&[Line(r"BUG: KFENCE: .*? in {FUNC}"), Frames]]);
-// KMSAN prints its stack without a heading.
-const KMSAN: Blame = Blame::First(&[&[Frames]]);
+const KMSAN: Blame = Blame::First(&[&[Line(r"BUG: KMSAN: .*? in {FUNC}"), Frames]]);
 
 /// What KASAN's header and the line below it say of an access: where, of what kind, in which
 /// direction.
@@ -217,7 +217,8 @@ pub(super) static FORMATS: &[Format] = &[
         ],
     },
     Format {
-        header: r"BUG: memory leak",
+        // Who looks for leaks announces each object of the detector's list; the list alone does not.
+        header: r"BUG: memory leak|unreferenced object .*\(size \d+\)",
         ends: Ends::Next,
         variants: &[Variant {
             // Who allocates for others says so, as a rule; the leak is the caller's.
