@@ -279,3 +279,25 @@ fn advice_is_told_by_its_words_not_by_names() {
         assert_eq!(kinds(line), [], "{line}");
     }
 }
+
+/// Mails quote a warning with the functions that were inlined where it struck.
+#[test]
+fn a_warning_that_was_symbolized() {
+    let header = "\
+WARNING: CPU: 1 PID: 310 at mm/shelf.c:77 shelf_valid mm/shelf.c:77 [inline]
+WARNING: CPU: 1 PID: 310 at mm/shelf.c:77 shelf_check+0x9c/0xa0 mm/shelf.c:90";
+    let console = warning("", header, "shelf_check").replace(
+        "RIP: 0010:shelf_check+0x9c/0xa0",
+        "RIP: 0010:shelf_valid mm/shelf.c:77 [inline]\nRIP: 0010:shelf_check+0x9c/0xa0 mm/shelf.c:90",
+    );
+    let report = check(
+        &console,
+        &Want {
+            title: "WARNING in shelf_check",
+            kind: Kind::Warning,
+            task: TASK,
+            cpu: Some(1),
+        },
+    );
+    assert!(report.text.contains("cut here"), "{}", report.text);
+}

@@ -94,6 +94,47 @@ fn oopses_of_every_kind() {
 }
 
 #[test]
+fn traps_without_a_row_of_their_own_are_called_by_their_name() {
+    for (head, title) in [
+        ("Oops: int3: 0000 [#1] SMP", "int3 in shelf_slot"),
+        ("int3: 0000 [#1] PREEMPT SMP", "int3 in shelf_slot"),
+        ("bounds: 0000 [#1] SMP", "bounds in shelf_slot"),
+        (
+            "alignment check: 0000 [#1] SMP",
+            "alignment check in shelf_slot",
+        ),
+        (
+            "simd exception: 0000 [#1] SMP",
+            "simd exception in shelf_slot",
+        ),
+        (
+            "Oops: control protection fault: 0003 [#1] SMP",
+            "control protection fault in shelf_slot",
+        ),
+        (
+            "Oops: invalid TSS: 0000 [#1] SMP",
+            "invalid TSS in shelf_slot",
+        ),
+    ] {
+        check(
+            &oops(head),
+            &Want {
+                title,
+                kind: Kind::Dos,
+                task: TASK,
+                cpu: Some(1),
+            },
+        );
+    }
+    // The line before said what it was.
+    for head in ["Oops: 0000 [#1] SMP", "Oops: Oops: 0002 [#1] SMP PTI"] {
+        let report = only(&oops(head));
+        assert_eq!(report.title, "Oops in shelf_slot");
+        assert!(report.corrupted.is_some());
+    }
+}
+
+#[test]
 fn words_of_old_kernels() {
     let console = "\
 BUG: unable to handle kernel paging request at ffffc90001240000
@@ -194,45 +235,4 @@ fn places_instead_of_offsets() {
         },
     );
     assert_eq!(report.stacks[0].frames[0].symbol, "shelf_slot");
-}
-
-#[test]
-fn traps_without_a_row_of_their_own_are_called_by_their_name() {
-    for (head, title) in [
-        ("Oops: int3: 0000 [#1] SMP", "int3 in shelf_slot"),
-        ("int3: 0000 [#1] PREEMPT SMP", "int3 in shelf_slot"),
-        ("bounds: 0000 [#1] SMP", "bounds in shelf_slot"),
-        (
-            "alignment check: 0000 [#1] SMP",
-            "alignment check in shelf_slot",
-        ),
-        (
-            "simd exception: 0000 [#1] SMP",
-            "simd exception in shelf_slot",
-        ),
-        (
-            "Oops: control protection fault: 0003 [#1] SMP",
-            "control protection fault in shelf_slot",
-        ),
-        (
-            "Oops: invalid TSS: 0000 [#1] SMP",
-            "invalid TSS in shelf_slot",
-        ),
-    ] {
-        check(
-            &oops(head),
-            &Want {
-                title,
-                kind: Kind::Dos,
-                task: TASK,
-                cpu: Some(1),
-            },
-        );
-    }
-    // The line before said what it was.
-    for head in ["Oops: 0000 [#1] SMP", "Oops: Oops: 0002 [#1] SMP PTI"] {
-        let report = only(&oops(head));
-        assert_eq!(report.title, "Oops in shelf_slot");
-        assert!(report.corrupted.is_some());
-    }
 }

@@ -34,6 +34,25 @@ Last Breaking-Event-Address:
 }
 
 #[test]
+fn stack_overflow() {
+    let mut console = oops("Kernel stack overflow.");
+    let end = console.find("---[ end trace").unwrap();
+    console.truncate(end);
+    console += "Kernel panic - not syncing: Corrupt kernel stack, can't continue.\n";
+    console += "CPU: 1 UID: 0 PID: 310 Comm: shelve Not tainted 6.12.0 #1\n";
+    let report = check(
+        &console,
+        &Want {
+            title: "kernel stack overflow in shelf_slot",
+            kind: Kind::Dos,
+            task: Some(("shelve", 310)),
+            cpu: Some(1),
+        },
+    );
+    assert!(report.panicked);
+}
+
+#[test]
 fn faults() {
     let head = "\
 Unable to handle kernel pointer dereference in virtual kernel address space
@@ -110,23 +129,4 @@ fn a_stack_ends_where_the_machine_entered_the_kernel() {
             assert_eq!(report.corrupted, None, "{entry}: {}", report.text);
         }
     }
-}
-
-#[test]
-fn stack_overflow() {
-    let mut console = oops("Kernel stack overflow.");
-    let end = console.find("---[ end trace").unwrap();
-    console.truncate(end);
-    console += "Kernel panic - not syncing: Corrupt kernel stack, can't continue.\n";
-    console += "CPU: 1 UID: 0 PID: 310 Comm: shelve Not tainted 6.12.0 #1\n";
-    let report = check(
-        &console,
-        &Want {
-            title: "kernel stack overflow in shelf_slot",
-            kind: Kind::Dos,
-            task: Some(("shelve", 310)),
-            cpu: Some(1),
-        },
-    );
-    assert!(report.panicked);
 }
