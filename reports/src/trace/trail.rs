@@ -103,10 +103,14 @@ fn seek<'a>(step: &Step, lines: &mut impl Iterator<Item = &'a str>, met: &mut Me
 /// The function that a line names, if the step looks for such a line.
 fn reached(step: &Step, line: &str) -> Option<Option<String>> {
     match step {
-        Step::Register => frame::program_counter(line.trim_start()).map(|counter| match counter {
-            Counter::Function(frame) => Some(frame.symbol),
-            Counter::Nowhere => None,
-        }),
+        Step::Register => match frame::program_counter(line.trim_start())? {
+            // Whoever it was inlined into comes next, by the name that is in every log.
+            Counter::Function(frame) => {
+                let inlined = frame.location.is_some_and(|place| place.inlined);
+                (!inlined).then_some(Some(frame.symbol))
+            }
+            Counter::Nowhere => Some(None),
+        },
         Step::Trace => TRACE.is_match(line).then_some(None),
         Step::Line(pattern) => {
             let captures = LINES.get(pattern)?.captures(line)?;
