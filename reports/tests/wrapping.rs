@@ -433,3 +433,21 @@ fn a_program_in_a_log_cannot_speak_for_the_kernel() {
         }
     }
 }
+
+/// A mail may show one thing with the kernel's clock and another without; a console does not.
+#[test]
+fn a_mail_may_hold_two_sorts_of_lines() {
+    let stamped = "[    1.000000] Run /init as init process\n";
+    let bare = "kernel BUG at mm/rmap.c:1!\n";
+    for head in [
+        "From: Somebody <somebody@example.org>\n",
+        "Subject: it crashes\n",
+        "Message-ID: <1@example.org>\n",
+    ] {
+        let mail = format!("{head}\nIt says\n\n{stamped}\nand then\n\n  {bare}");
+        assert_eq!(parse(mail.as_bytes()).len(), 1, "{mail}");
+        // A program that speaks as a mail does, when the kernel has spoken.
+        let console = format!("{stamped}{head}{bare}");
+        assert_eq!(parse(console.as_bytes()), [], "{console}");
+    }
+}

@@ -79,6 +79,8 @@ static LAYERS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 lazy!(
     STAMP = r"^\[ *(?P<s>\d{1,9})\.(?P<us>\d{6})(?: < *\d+\.\d{6} *>)?\](?:(?: ?\[ *(?P<caller>[TC]\d{1,9})\])+|\([0-9]\))? ?"
 );
+// A mail's header names these, in any order.
+lazy!(MAIL = r"(?i)^(?:from|subject|message-id|in-reply-to): \S");
 // journalctl -o short-monotonic goes on so.
 lazy!(HOST = r"^[^\s:]+ kernel: ?");
 lazy!(
@@ -94,6 +96,9 @@ pub(super) struct Unwrapper {
     lines: usize,
     /// Lines of the kernel are marked as such: others are not its.
     marked: bool,
+    /// It began as a mail does, before any line of a kernel's: what was pasted from a console
+    /// need not bear the marks that another paste bears.
+    mail: bool,
     /// So are they after the clock, which the journal puts before any line: as the first one told.
     journal: Option<bool>,
     /// Blanks that stand before each line, as of the last one that may begin a report.
@@ -112,14 +117,15 @@ impl Unwrapper {
         let message = unwrap(&self.clean);
         self.lines = self.lines.saturating_add(1);
         self.marked |= message.kernel;
+        self.mail |= !self.marked && MAIL.is_match(message.text);
         if message.time.is_some() {
             self.journal.get_or_insert(message.hosted);
         }
         let foreign = message.program
-            || self.marked && !message.kernel
+            || self.marked && !message.kernel && !self.mail
             || self.journal == Some(true) && message.time.is_some() && !message.hosted;
         let mut text = message.text;
-        if !self.marked {
+        if !message.kernel {
             if may_begin {
                 let blanks = text.len() - text.trim_ascii_start().len();
                 self.indent.clear();
