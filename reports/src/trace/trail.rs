@@ -9,6 +9,7 @@ use regex::Regex;
 use super::formats::{FORMATS, Step};
 use super::frame::{self, Counter};
 use super::pattern::{compile, lazy};
+use super::report::Frame;
 
 /// Lines below a stack's heading within which its first frame stands.
 const HEADING_TO_FRAME: usize = 15;
@@ -105,10 +106,7 @@ fn reached(step: &Step, line: &str) -> Option<Option<String>> {
     match step {
         Step::Register => match frame::program_counter(line.trim_start())? {
             // Whoever it was inlined into comes next, by the name that is in every log.
-            Counter::Function(frame) => {
-                let inlined = frame.location.is_some_and(|place| place.inlined);
-                (!inlined).then_some(Some(frame.symbol))
-            }
+            Counter::Function(frame) => (!inlined(&frame)).then_some(Some(frame.symbol)),
             Counter::Nowhere => Some(None),
         },
         Step::Trace => TRACE.is_match(line).then_some(None),
@@ -136,9 +134,14 @@ fn frames<'a>(lines: &mut impl Iterator<Item = &'a str>, met: &mut Met) {
     }
 }
 
+/// A function that no kernel prints: the log was symbolized, and a title must not depend on it.
+fn inlined(frame: &Frame) -> bool {
+    frame.location.as_ref().is_some_and(|place| place.inlined)
+}
+
 /// The functions that a frame's line names, innermost first; none if it is no frame's.
 fn named(line: &str) -> impl Iterator<Item = String> {
-    let parsed = frame::parse(line).filter(|parsed| parsed.frame.reliable);
+    let parsed = frame::parse(line).filter(|p| p.frame.reliable && !inlined(&p.frame));
     parsed.into_iter().flat_map(|parsed| {
         let callee = parsed.callee.into_iter();
         callee.chain([parsed.frame.symbol])
