@@ -33,6 +33,29 @@ Last Breaking-Event-Address:
     )
 }
 
+/// The trap that an assertion ends in is a part of it, in new kernels and in old ones.
+#[test]
+fn assertions() {
+    for trap in [
+        "monitor event: 0040 ilc:2 [#1] SMP",
+        "illegal operation: 0001 ilc:1 [#1] SMP",
+    ] {
+        let head =
+            format!("------------[ cut here ]------------\nkernel BUG at mm/shelf.c:77!\n{trap}");
+        check(
+            &oops(&head),
+            &Want {
+                title: "kernel BUG in shelf_slot",
+                kind: Kind::Bug,
+                task: Some(("shelve", 310)),
+                cpu: Some(1),
+            },
+        );
+    }
+    let lost = crate::sample::only(&oops("monitor event: 0040 ilc:2 [#1] SMP"));
+    assert_eq!(lost.title, "monitor event in shelf_slot");
+}
+
 #[test]
 fn stack_overflow() {
     let mut console = oops("Kernel stack overflow.");

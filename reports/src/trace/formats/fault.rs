@@ -128,13 +128,13 @@ pub(super) static FORMATS: &[Format] = &[
         r"^Unhandled fault: ",
         &[trap("Unhandled fault in {func}", BAD_ACCESS)],
     ),
-    // Every other trap of x86: its name, the error code and how many there were. A page fault
-    // is told by the line before; alone, it says too little.
+    // Every other trap of x86 and s390: its name, the code and how many there were. A page
+    // fault is told by the line before; alone, it says too little.
     fault(
-        r"^(?:Oops: )?(?P<what>[A-Za-z][A-Za-z0-9 -]*): ?[0-9a-f]{4} \[#\d+\]",
+        r"^(?:Oops: )?(?P<what>[A-Za-z][A-Za-z0-9 -]*): ?[0-9a-f]{4} (?:ilc:\d+ )?\[#\d+\]",
         &[
             Variant {
-                when: r"^(?:Oops: )?Oops: ?[0-9a-f]{4} \[#",
+                when: r"^(?:Oops: )?Oops: ?[0-9a-f]{4} (?:ilc:\d+ )?\[#",
                 corrupt: "the line that says what could not be handled is missing",
                 ..trap("Oops in {func}", &[])
             },

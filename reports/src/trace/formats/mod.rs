@@ -188,7 +188,7 @@ pub(in crate::trace) static CONTINUATIONS: &[&str] = &[
     r"^Kernel BUG \[#",
     r"^Oops - ",
     r"^Oops: [A-Z][A-Za-z ]+, sig: ",
-    r"^(?:Oops: )?(?:Oops|double fault|invalid opcode|stack guard page): ?[0-9a-f]{4} \[#",
+    r"^(?:Oops: )?(?:Oops|double fault|illegal operation|invalid opcode|monitor event|stack guard page): ?[0-9a-f]{4} (?:ilc:\d+ )?\[#",
     r"PANIC: double fault",
     r"^kernel BUG at rust/",
     // SLUB tells of the object; so it did for KASAN before that one told itself
