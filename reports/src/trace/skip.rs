@@ -48,7 +48,7 @@ const OBJECTS: Family = &[
     // directories of devices
     r"^class_dir_create|^cleanup_glue_dir|^get_device_parent|sysfs_remove",
     // the cores that a driver takes its device out of; net devices', by its older name too
-    r"_del_(?:adapter|device|driver)$|^rollback_registered|^tty_unregister_device$|_unregister$|^_*unregister_",
+    r"_del_(?:adapter|device|driver)$|^rollback_registered|^tty_unregister_|_unregister$|^_*unregister_",
     r"^ida_free",
 ];
 
