@@ -102,9 +102,9 @@ fn titles(object: &Value) -> Vec<&str> {
 fn the_published_schema_is_the_one_that_is_printed() {
     let said = triage(&["--schema"], &[]);
     assert_eq!(said.code, Some(0));
-    assert_eq!(
-        said.out,
-        include_str!("../../docs/triage.schema.json"),
+    // Not compared by a macro that would print both.
+    assert!(
+        said.out == include_str!("../../docs/triage.schema.json"),
         "write it anew: swapmig triage --schema > docs/triage.schema.json"
     );
 }
