@@ -1,91 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The runner against a scripted guest: every way to end, in milliseconds.
 
-use std::collections::{BTreeMap, VecDeque};
+#[path = "support/fake_guest.rs"]
+mod fake_guest;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use fake_guest::{Act, FakeGuest};
 use swapmig::event::CellEvent;
-use swapmig::guest::{Guest, GuestError, Signal};
+use swapmig::guest::Signal;
 use swapmig::plan::{Limits, Machine};
 use swapmig::runner::executor::{CONSOLE_MAX, Restored, Task, execute};
 use swapmig::runner::observation::Observation;
 use swapmig_reports::record::Ended;
 use swapmig_workloads::protocol::{self, Event, Job, Mismatch, Probe, Workload};
-
-/// What a scripted guest does next.
-enum Act {
-    /// Say something, after a while.
-    Say(Duration, Signal),
-    /// Say nothing more, for ever.
-    Hush,
-}
-
-/// A guest that follows a script. Ended, it says that QEMU has exited.
-struct FakeGuest {
-    script: VecDeque<Act>,
-    /// When the next act is due: a wait that is given up and begun again is not prolonged.
-    due: Option<tokio::time::Instant>,
-    job: Option<Job>,
-    deaf: bool,
-    ended: bool,
-    diagnosed: bool,
-}
-
-impl FakeGuest {
-    fn new(script: Vec<Act>) -> Self {
-        Self {
-            script: script.into(),
-            due: None,
-            job: None,
-            deaf: false,
-            ended: false,
-            diagnosed: false,
-        }
-    }
-}
-
-impl Guest for FakeGuest {
-    async fn next(&mut self) -> Signal {
-        if self.ended {
-            self.ended = false;
-            self.script.clear();
-            return Signal::Exited {
-                reason: "killed".into(),
-            };
-        }
-        match self.script.front() {
-            Some(Act::Say(after, _)) => {
-                let due = *self
-                    .due
-                    .get_or_insert_with(|| tokio::time::Instant::now() + *after);
-                tokio::time::sleep_until(due).await;
-                self.due = None;
-                match self.script.pop_front() {
-                    Some(Act::Say(_, signal)) => signal,
-                    _ => unreachable!("the front was looked at"),
-                }
-            }
-            Some(Act::Hush) | None => std::future::pending().await,
-        }
-    }
-
-    async fn send_job(&mut self, job: &Job) -> Result<(), GuestError> {
-        if self.deaf {
-            return Err(GuestError::Send(std::io::ErrorKind::BrokenPipe.into()));
-        }
-        self.job = Some(job.clone());
-        Ok(())
-    }
-
-    async fn diagnose(&mut self) -> Vec<(String, Vec<u8>)> {
-        self.diagnosed = true;
-        vec![("tasks".into(), b"1 init".to_vec())]
-    }
-
-    async fn end(&mut self) {
-        self.ended = true;
-    }
-}
 
 const SOON: Duration = Duration::from_millis(10);
 
