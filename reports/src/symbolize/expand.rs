@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Error, Printed, Resolved, Symbolizer, Unresolved};
+use super::{Error, Printed, Proof, Resolved, Symbolizer, Unresolved};
 use crate::trace::{Frame, Report};
 
 /// A report's stacks, each frame with its source.
@@ -11,6 +11,8 @@ use crate::trace::{Frame, Report};
 pub struct Expanded {
     /// As [`Report::stacks`] and their frames, one for one.
     pub stacks: Vec<Vec<Resolved>>,
+    /// By what the vmlinux was told to be the report's kernel.
+    pub proof: Proof,
     /// How well the functions of the trace agree with the vmlinux.
     pub agreement: Agreement,
 }
@@ -67,7 +69,7 @@ impl std::fmt::Display for Agreement {
 /// Fails when the vmlinux is not the kernel that the report names. Where it is said to be, but
 /// most functions differ, frames stay [`Unresolved::OtherBuild`].
 pub fn expand(report: &Report, symbolizer: &Symbolizer) -> Result<Expanded, Error> {
-    symbolizer.check(&Printed::of(report))?;
+    let proof = symbolizer.check(&Printed::of(report))?;
     let mut stacks: Vec<_> = report
         .stacks
         .iter()
@@ -83,6 +85,7 @@ pub fn expand(report: &Report, symbolizer: &Symbolizer) -> Result<Expanded, Erro
     }
     Ok(Expanded {
         stacks,
+        proof,
         agreement: agreements.get(&None).copied().unwrap_or_default(),
     })
 }

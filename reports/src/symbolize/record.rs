@@ -3,7 +3,7 @@
 
 use super::{Resolved, SourceFrame, Symbolizer, Unresolved, expand};
 use crate::record::{FrameRecord, StackRecord};
-use crate::trace::{Frame, Report, Role, Stack, normalize};
+use crate::trace::{Frame, Report, Stack};
 
 /// The stacks of a report, symbolized where a vmlinux is at hand and is the report's kernel.
 ///
@@ -12,61 +12,52 @@ pub fn to_record(report: &Report, symbolizer: Option<&Symbolizer>) -> Vec<StackR
     let expanded = symbolizer.and_then(|symbolizer| expand(report, symbolizer).ok());
     let resolved = expanded.map(|expanded| expanded.stacks).unwrap_or_default();
     let mut resolved = resolved.into_iter();
+    let guilty = report.guilty_frame();
     report
         .stacks
         .iter()
-        .map(|stack| stack_record(report, stack, resolved.next().unwrap_or_default()))
+        .enumerate()
+        .map(|(at, stack)| StackRecord {
+            role: report.stack_name(stack).to_owned(),
+            frames: frames(
+                stack,
+                resolved.next().unwrap_or_default(),
+                guilty.filter(|&(of, _)| of == at).map(|(_, nth)| nth),
+            ),
+        })
         .collect()
 }
 
-fn stack_record(report: &Report, stack: &Stack, resolved: Vec<Resolved>) -> StackRecord {
-    let role = match stack.role {
-        Role::Crash if report.details.access.is_some() => "access",
-        role => role.name(),
-    };
-    let guilty = |frame: &Frame| {
-        stack.role == Role::Crash
-            && report
-                .guilty
-                .as_ref()
-                .is_some_and(|guilty| guilty.function == normalize(&frame.symbol))
-    };
+fn frames(stack: &Stack, resolved: Vec<Resolved>, guilty: Option<usize>) -> Vec<FrameRecord> {
     let any = stack.frames.iter().any(|frame| frame.reliable);
     let mut resolved = resolved.into_iter();
     let mut frames = Vec::new();
-    let mut blamed = false;
-    for frame in &stack.frames {
+    for (nth, frame) in stack.frames.iter().enumerate() {
         let found = resolved.next().unwrap_or(Err(Unresolved::NoDebugInfo));
         if any && !frame.reliable {
             continue;
         }
-        frames.extend(frame_records(frame, found));
-        if !blamed && guilty(frame) {
-            blamed = true;
-            if let Some(last) = frames.last_mut() {
-                last.guilty = true;
-            }
+        let mut records = frame_records(frame, found);
+        // What was inlined into it comes before it.
+        if let Some(last) = records.last_mut() {
+            last.guilty = guilty == Some(nth);
         }
+        frames.extend(records);
     }
-    StackRecord {
-        role: role.to_owned(),
-        frames,
-    }
+    frames
 }
 
 fn frame_records(frame: &Frame, found: Resolved) -> Vec<FrameRecord> {
-    // A log that was symbolized before may have left the offset out.
-    let printed = (frame.size > 0).then(|| frame.to_string());
+    let printed = frame.printed();
     let Ok(found) = found else {
         // The log itself may say where.
         let location = frame.location.as_ref();
-        let inlined = location.is_some_and(|location| location.inlined);
         return vec![FrameRecord {
             function: frame.symbol.clone(),
-            printed: printed.filter(|_| !inlined),
+            printed,
             file: location.map(|location| location.file.clone()),
             line: location.map(|location| location.line),
-            inlined,
+            inlined: location.is_some_and(|location| location.inlined),
             guilty: false,
         }];
     };

@@ -113,8 +113,8 @@ impl Collector {
         if !formats::candidates().is_match(line.text.as_bytes()) {
             return self.add(line);
         }
-        if BOOT.is_match(line.text) {
-            return self.boot(line);
+        if let Some(banner) = BOOT.captures(line.text) {
+            return self.boot(line, &banner["release"]);
         }
         self.leaving |= LEAVE.is_match(line.text);
         if PANIC.is_match(line.text) && self.panic(line) {
@@ -145,14 +145,13 @@ impl Collector {
 
     /// A boot banner: the first is expected, unless a kernel ran before; so is one after a
     /// panic, or after words of farewell.
-    fn boot(&mut self, line: &Line<'_>) {
+    fn boot(&mut self, line: &Line<'_>, release: &str) {
         self.finish_all();
         let unexpected = (self.booted || self.ran) && !self.panicked && !self.leaving;
         self.booted = true;
         self.ran = false;
         self.leaving = false;
-        let banner = BOOT.captures(line.text);
-        self.release = banner.map(|banner| banner["release"].to_owned());
+        self.release = Some(release.to_owned());
         if unexpected {
             self.begin(What::Reboot, line);
             self.finish_all();

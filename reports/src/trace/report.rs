@@ -53,6 +53,14 @@ impl Report {
             Some((at, frame))
         })
     }
+
+    /// What a stack of the report shows, in the words of reports.
+    pub fn stack_name(&self, stack: &Stack) -> &'static str {
+        match stack.role {
+            Role::Crash if self.details.access.is_some() => "access",
+            role => role.name(),
+        }
+    }
 }
 
 /// Why a report cannot be trusted wholly.
@@ -191,6 +199,15 @@ pub struct Location {
     pub line: u32,
     /// True when the function was inlined there and has no offset of its own.
     pub inlined: bool,
+}
+
+impl Frame {
+    /// As the log prints it; [`None`] for an inlined function, and where the log left the
+    /// offset out.
+    pub fn printed(&self) -> Option<String> {
+        let inlined = self.location.as_ref().is_some_and(|place| place.inlined);
+        (!inlined && self.size > 0).then(|| self.to_string())
+    }
 }
 
 impl std::fmt::Display for Frame {

@@ -5,7 +5,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use super::frames::{self, TriageStack};
-use crate::symbolize::{DebugInfo, Error, Expanded, Printed, Proof, Symbolizer, expand};
+use crate::symbolize::{DebugInfo, Error, Expanded, Proof, Symbolizer, expand};
 use crate::trace::{Access, Direction, Kind, Report};
 
 /// What one input holds.
@@ -109,9 +109,8 @@ impl Crash {
     pub fn of(report: Report, symbolizer: Option<&Symbolizer>) -> Result<Self, Error> {
         let (expanded, source_note) = match symbolizer {
             Some(symbolizer) => {
-                let proof = symbolizer.check(&Printed::of(&report))?;
                 let expanded = expand(&report, symbolizer)?;
-                let note = source_note(symbolizer, proof, &expanded);
+                let note = source_note(symbolizer, &expanded);
                 (Some(expanded), note)
             }
             None => (None, None),
@@ -157,12 +156,12 @@ impl Crash {
 }
 
 /// What the reader of lines has to know, the weightiest first.
-fn source_note(symbolizer: &Symbolizer, proof: Proof, expanded: &Expanded) -> Option<String> {
+fn source_note(symbolizer: &Symbolizer, expanded: &Expanded) -> Option<String> {
     if symbolizer.debug_info() == DebugInfo::Absent {
         Some(DebugInfo::Absent.to_string())
     } else if expanded.agreement.is_doubtful() {
         Some(expanded.agreement.to_string())
-    } else if proof == Proof::Nothing {
+    } else if expanded.proof == Proof::Nothing {
         Some("the log does not say which kernel printed it: lines are right if the vmlinux is that kernel's".to_owned())
     } else {
         None

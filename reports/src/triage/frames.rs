@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::symbolize::{Expanded, Resolved};
-use crate::trace::{Frame, Report, Role, Stack};
+use crate::trace::{Frame, Report};
 
 /// A stack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -52,7 +52,7 @@ pub(super) fn stacks(report: &Report, expanded: Option<Expanded>) -> Vec<TriageS
             let mut resolved = resolved.next().unwrap_or_default().into_iter();
             let frames = stack.frames.iter().enumerate();
             TriageStack {
-                role: role(report, stack).to_owned(),
+                role: report.stack_name(stack).to_owned(),
                 frames: frames
                     .flat_map(|(nth, frame)| {
                         let mut frames = published(frame, resolved.next());
@@ -74,13 +74,6 @@ pub(super) fn guilty_file(stacks: &[TriageStack]) -> Option<String> {
     frames.find(|frame| frame.guilty)?.file.clone()
 }
 
-fn role(report: &Report, stack: &Stack) -> &'static str {
-    match stack.role {
-        Role::Crash if report.details.access.is_some() => "access",
-        role => role.name(),
-    }
-}
-
 fn published(frame: &Frame, resolved: Option<Resolved>) -> Vec<TriageFrame> {
     // A log that was symbolized already prints inlined frames as well: they would come twice.
     let resolved = resolved.filter(|_| frame.location.is_none());
@@ -91,7 +84,7 @@ fn published(frame: &Frame, resolved: Option<Resolved>) -> Vec<TriageFrame> {
         .into_iter()
         .map(|source| TriageFrame {
             function: source.function,
-            printed: (!source.inlined).then(|| frame.to_string()),
+            printed: frame.printed().filter(|_| !source.inlined),
             file: source.file,
             line: source.line,
             module: frame.module.clone(),
@@ -103,14 +96,14 @@ fn published(frame: &Frame, resolved: Option<Resolved>) -> Vec<TriageFrame> {
 }
 
 fn as_printed(frame: &Frame) -> TriageFrame {
-    let inlined = frame.location.as_ref().is_some_and(|place| place.inlined);
+    let place = frame.location.as_ref();
     TriageFrame {
         function: frame.symbol.clone(),
-        printed: (!inlined && frame.size > 0).then(|| frame.to_string()),
-        file: frame.location.as_ref().map(|place| place.file.clone()),
-        line: frame.location.as_ref().map(|place| place.line),
+        printed: frame.printed(),
+        file: place.map(|place| place.file.clone()),
+        line: place.map(|place| place.line),
         module: frame.module.clone(),
-        inlined,
+        inlined: place.is_some_and(|place| place.inlined),
         reliable: frame.reliable,
         guilty: false,
     }
@@ -119,7 +112,7 @@ fn as_printed(frame: &Frame) -> TriageFrame {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::symbolize::{SourceFrame, Unresolved};
+    use crate::symbolize::{Proof, SourceFrame, Unresolved};
     use crate::trace::parse;
 
     const LOG: &[u8] = b"\
@@ -171,6 +164,7 @@ Call Trace:
             inlined,
         };
         let mut expanded = Expanded {
+            proof: Proof::Nothing,
             stacks: report
                 .stacks
                 .iter()

@@ -2,7 +2,7 @@
 //! The folder of saved guests: opened verified, taken in whole, the oldest removed.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::sync::Arc;
@@ -237,16 +237,21 @@ fn read(dir: &Utf8Path, key: &Key) -> Result<Saved, SavedError> {
         return Err(damaged(format!("{SAVED}: not what was written")));
     }
     let about = manifest.about;
-    let (memory, state, console) = (open(MEMORY)?, open(STATE)?, open(CONSOLE)?);
+    let (memory, state) = (open(MEMORY)?, open(STATE)?);
     hashed(MEMORY, &memory, about.memory)?;
     hashed(STATE, &state, about.state)?;
-    hashed(CONSOLE, &console, about.console)?;
-    let path = dir.join(CONSOLE);
+    let mut console = Vec::new();
+    open(CONSOLE)?
+        .read_to_end(&mut console)
+        .map_err(file_error(&dir.join(CONSOLE)))?;
+    if blake3::hash(&console) != about.console {
+        return Err(damaged(format!("{CONSOLE}: not what was written")));
+    }
     Ok(Saved {
         told: Told {
             boot: Duration::from_millis(about.boot_ms),
             ready: about.ready,
-            console: fs::read(&path).map_err(file_error(&path))?,
+            console,
             keys: Arc::new(SshKeys {
                 client: about.client_key,
                 host: about.host_key,
@@ -351,7 +356,7 @@ mod tests {
         assert_eq!(saved.keys().client, "secret");
         for _ in 0..2 {
             let mut state = Vec::new();
-            io::Read::read_to_end(&mut saved.state().unwrap(), &mut state).unwrap();
+            saved.state().unwrap().read_to_end(&mut state).unwrap();
             assert_eq!(state, b"state", "every guest reads it from its beginning");
         }
     }
