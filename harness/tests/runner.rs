@@ -186,7 +186,7 @@ async fn a_qemu_that_dies_is_no_panic() {
         .await;
         assert_eq!(
             ran.seen.ended,
-            Ended::QemuDied {
+            Ended::Dead {
                 reason: reason.clone()
             }
         );
@@ -201,7 +201,7 @@ async fn a_full_disk_of_the_host_is_told_at_once() {
         reason: reason.clone(),
     });
     let ran = run(with(begun(), vec![full, Act::Hush])).await;
-    assert_eq!(ran.seen.ended, Ended::QemuDied { reason });
+    assert_eq!(ran.seen.ended, Ended::Dead { reason });
     assert!(ran.took < Duration::from_secs(1));
 }
 
@@ -280,7 +280,7 @@ async fn a_workload_that_never_ends_times_out() {
     });
     let ran = run(with(begun(), busy.collect())).await;
     assert!(
-        matches!(ran.seen.ended, Ended::TimedOut { .. }),
+        matches!(ran.seen.ended, Ended::Slow { .. }),
         "{:?}",
         ran.seen.ended
     );
@@ -490,7 +490,7 @@ async fn a_job_that_cannot_be_sent_is_the_harness_side_of_things() {
     guest.deaf = true;
     let ran = run_guest(guest).await;
     assert!(
-        matches!(ran.seen.ended, Ended::QemuDied { .. }),
+        matches!(ran.seen.ended, Ended::Dead { .. }),
         "{:?}",
         ran.seen.ended
     );

@@ -269,7 +269,7 @@ impl CellBuild {
         self.edit(|c| {
             (c.status, c.as_expected) = (Status::Error, false);
             c.reasons = vec![reason.to_owned()];
-            c.ended = Ended::QemuDied {
+            c.ended = Ended::Dead {
                 reason: reason.to_owned(),
             };
             c.classes.clear();

@@ -324,7 +324,7 @@ pub enum FindingKind {
     Trace,
     /// A page that lost its content.
     Corruption,
-    /// The guest stopped making progress.
+    /// Something made no progress for too long, as the kernel's own detectors or a diagnosis saw it.
     Hang,
     /// Migration of a class was tried again and again and never succeeded.
     Refused,
@@ -369,13 +369,13 @@ pub enum Ended {
         /// Its reason, as the guest gave it.
         reason: String,
     },
-    /// The guest neither ended nor said anything for too long.
+    /// Nothing was heard of the guest for too long, and its QEMU still answered.
     Silent {
         /// For how many seconds.
         seconds: u64,
     },
-    /// The workload was still busy at the cell's time limit.
-    TimedOut {
+    /// The workload was still busy, and told so, at the cell's time limit.
+    Slow {
         /// The limit in seconds.
         seconds: u64,
     },
@@ -393,8 +393,8 @@ pub enum Ended {
         /// In which way.
         reason: String,
     },
-    /// QEMU died or could not be driven.
-    QemuDied {
+    /// QEMU died, stood still or could not be driven.
+    Dead {
         /// Its exit status and last words.
         reason: String,
     },

@@ -39,6 +39,7 @@ pub fn result(
         console_whole: holds_workload(&seen.console, planned.workload.name())
             && !seen.tainted_meanwhile(),
         host_failed: seen.host_failed.as_deref(),
+        host_late: seen.host_late.as_deref(),
         findings: &all,
         boot_traces: &traces.boot,
         classes: &classes,

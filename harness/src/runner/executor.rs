@@ -102,7 +102,7 @@ pub async fn execute<G: Guest>(
             break ended;
         }
     };
-    if matches!(ended, Ended::Silent { .. } | Ended::TimedOut { .. }) {
+    if matches!(ended, Ended::Silent { .. } | Ended::Slow { .. }) {
         diagnosis = guest.diagnose().await;
     }
     guest.end().await;
@@ -184,7 +184,7 @@ impl Cell<'_, '_> {
             Phase::Running if silent => Some(Ended::Silent {
                 seconds: self.budget.silence.as_secs(),
             }),
-            Phase::Running => (now >= working + self.budget.workload).then_some(Ended::TimedOut {
+            Phase::Running => (now >= working + self.budget.workload).then_some(Ended::Slow {
                 seconds: self.budget.workload.as_secs(),
             }),
         }
@@ -208,7 +208,7 @@ impl Cell<'_, '_> {
             }),
             Signal::HostFailed { reason } => {
                 self.seen.host_failed = Some(reason.clone());
-                Some(Ended::QemuDied { reason })
+                Some(Ended::Dead { reason })
             }
             Signal::Reset => {
                 self.reset = true;
@@ -271,7 +271,7 @@ impl Cell<'_, '_> {
         self.budget = Budget::measured(self.task.limits, boot);
         self.enter(Phase::Running);
         if let Err(error) = guest.send_job(self.task.job).await {
-            return Some(Ended::QemuDied {
+            return Some(Ended::Dead {
                 reason: error.to_string(),
             });
         }
@@ -373,7 +373,7 @@ impl Cell<'_, '_> {
             },
             (_, Some(_)) => Ended::Panicked,
             (_, None) if self.reset => Ended::Rebooted,
-            (_, None) => Ended::QemuDied { reason },
+            (_, None) => Ended::Dead { reason },
         }
     }
 

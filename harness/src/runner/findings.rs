@@ -54,7 +54,10 @@ pub fn traces(seen: &Observation, workload: &str, symbolizer: Option<&Symbolizer
 
 fn trace_finding(report: &Report, at_ms: Option<u64>, symbolizer: Option<&Symbolizer>) -> Finding {
     Finding {
-        kind: FindingKind::Trace,
+        kind: match report.kind {
+            trace::Kind::Hang => FindingKind::Hang,
+            _ => FindingKind::Trace,
+        },
         title: report.title.clone(),
         alt_titles: report.alt_titles.clone(),
         at_ms,
@@ -178,14 +181,7 @@ mod tests {
 
     #[test]
     fn a_workload_that_did_not_end_refuses_nothing() {
-        assert!(
-            refusals(
-                &Ended::TimedOut { seconds: 1 },
-                &counts(5000, 0),
-                &wanted(1)
-            )
-            .is_empty()
-        );
+        assert!(refusals(&Ended::Slow { seconds: 1 }, &counts(5000, 0), &wanted(1)).is_empty());
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub struct Observation {
     pub console_at_start: usize,
     /// What the host could not do for the guest, if so.
     pub host_failed: Option<String>,
+    /// Why the guest did not get the time that it should have had, if so.
+    pub host_late: Option<String>,
     /// Samples, oldest first; the last one holds the final counts.
     pub samples: Vec<RawSample>,
     /// Probes that the guest's kernel refused, and what it said.
@@ -78,6 +80,7 @@ impl Default for Observation {
             started: false,
             console_at_start: 0,
             host_failed: None,
+            host_late: None,
             samples: Vec::new(),
             refused_probes: BTreeMap::new(),
             verified: 0,

@@ -20,6 +20,8 @@ pub struct Evidence<'a> {
     pub console_whole: bool,
     /// What the host could not do for the guest, if so.
     pub host_failed: Option<&'a str>,
+    /// Why the guest did not get the time that it should have had, if so.
+    pub host_late: Option<&'a str>,
     /// Findings, the first one first.
     pub findings: &'a [Finding],
     /// Titles of traces from before the workload.
@@ -67,10 +69,24 @@ fn status(evidence: &Evidence<'_>) -> (Status, Vec<String>) {
             )],
         );
     }
-    let has_trace = evidence
-        .findings
-        .iter()
-        .any(|finding| finding.kind == FindingKind::Trace);
+    let of_kind = |kind| evidence.findings.iter().any(|finding| finding.kind == kind);
+    let has_trace = of_kind(FindingKind::Trace);
+    if let Some(reason) = evidence.host_late
+        && of_kind(FindingKind::Hang)
+        && evidence
+            .findings
+            .iter()
+            .all(|f| f.kind == FindingKind::Hang)
+    {
+        // A detector that measures time cannot tell a late host from a kernel that hangs.
+        return (
+            Status::Error,
+            vec![format!(
+                "{}, but the host may be to blame: {reason}.",
+                evidence.findings[0].title
+            )],
+        );
+    }
     if let Some(reason) = evidence.host_failed.filter(|_| !has_trace) {
         // A page that the host lost is not the kernel's fault.
         return (
@@ -98,7 +114,11 @@ fn status(evidence: &Evidence<'_>) -> (Status, Vec<String>) {
             vec!["The console does not show all that happened: the workload's begin or end is missing, a message or an event was lost, or the kernel is tainted by a trace that is not there. Look for a full disk, then run the cell again.".into()],
         ),
         Ended::Done => without_finding(evidence),
-        ended => (Status::Error, vec![broken(ended)]),
+        ended => {
+            let mut reasons = vec![broken(ended)];
+            reasons.extend(evidence.host_late.map(|reason| format!("Of the host: {reason}.")));
+            (Status::Error, reasons)
+        }
     }
 }
 
@@ -164,10 +184,10 @@ fn broken(ended: &Ended) -> String {
         }
         Ended::Incapable { reason } => format!("The workload could not do its job: {reason}."),
         Ended::Silent { seconds } => format!(
-            "The guest fell silent for {seconds} s, and no detector of its kernel said why; the host may be to blame."
+            "The guest fell silent for {seconds} s, and no detector of its kernel said why. Look at the diagnosis files of the cell."
         ),
-        Ended::TimedOut { seconds } => format!(
-            "The workload was not done after {seconds} s, and no detector of the kernel said why; the host may be to blame."
+        Ended::Slow { seconds } => format!(
+            "The workload was still busy after {seconds} s, and no detector of the kernel said why. Look at the diagnosis files of the cell."
         ),
         Ended::Panicked => "The kernel panicked before the workload began.".into(),
         Ended::Rebooted => "The guest rebooted by itself without a trace.".into(),
@@ -175,7 +195,7 @@ fn broken(ended: &Ended) -> String {
         Ended::WrongMachine { reason } => format!(
             "The guest is not the machine that the plan describes: {reason}. Look at the kernel's config and the host's QEMU."
         ),
-        Ended::QemuDied { reason } => format!("The guest's QEMU broke: {reason}."),
+        Ended::Dead { reason } => format!("The guest is dead: {reason}."),
         Ended::Garbage { reason } => format!("The guest broke the protocol: {reason}."),
         Ended::HarnessFailed { reason } => format!("The harness failed: {reason}"),
     }
@@ -239,6 +259,7 @@ mod tests {
         started: bool,
         console_whole: bool,
         host_failed: Option<&'static str>,
+        host_late: Option<&'static str>,
         findings: Vec<Finding>,
         boot: Vec<String>,
         classes: BTreeMap<Class, ClassCounts>,
@@ -255,6 +276,7 @@ mod tests {
                 started: true,
                 console_whole: true,
                 host_failed: None,
+                host_late: None,
                 findings: Vec::new(),
                 boot: Vec::new(),
                 classes: BTreeMap::from([(
@@ -277,6 +299,7 @@ mod tests {
                 started: self.started,
                 console_whole: self.console_whole,
                 host_failed: self.host_failed,
+                host_late: self.host_late,
                 findings: &self.findings,
                 boot_traces: &self.boot,
                 classes: &self.classes,
@@ -358,6 +381,22 @@ mod tests {
     }
 
     #[test]
+    fn a_detector_of_hangs_is_not_believed_on_a_late_host_but_a_trace_is() {
+        let with = |kinds: &[FindingKind], host_late| Case {
+            host_late,
+            findings: kinds.iter().map(|&kind| finding(kind, KASAN)).collect(),
+            ..Case::clean()
+        };
+        let late = Some("QEMU stood still for 40 s");
+        assert_eq!(with(&[FindingKind::Hang], None).status(), Status::Fail);
+        assert_eq!(with(&[FindingKind::Hang], late).status(), Status::Error);
+        assert_eq!(with(&[FindingKind::Trace], late).status(), Status::Fail);
+        let both = [FindingKind::Hang, FindingKind::Trace];
+        assert_eq!(with(&both, late).status(), Status::Fail);
+        assert_eq!(with(&[], late).status(), Status::Pass);
+    }
+
+    #[test]
     fn nothing_verified_is_inconclusive() {
         assert_eq!(
             Case {
@@ -378,7 +417,7 @@ mod tests {
             Ended::WrongMachine {
                 reason: String::new(),
             },
-            Ended::QemuDied {
+            Ended::Dead {
                 reason: String::new(),
             },
             Ended::Garbage {
@@ -407,13 +446,13 @@ mod tests {
                 reason: String::new(),
             },
             Ended::Silent { seconds: 9 },
-            Ended::TimedOut { seconds: 9 },
+            Ended::Slow { seconds: 9 },
             Ended::Panicked,
             Ended::Rebooted,
             Ended::BootFailed {
                 reason: String::new(),
             },
-            Ended::QemuDied {
+            Ended::Dead {
                 reason: String::new(),
             },
             Ended::Garbage {

@@ -186,14 +186,14 @@ fn ended(ended: &Ended) -> String {
         Ended::StoppedAfterFinding => "It was stopped after a finding.".to_owned(),
         Ended::Incapable { reason } => format!("The workload could not do its job: {reason}"),
         Ended::Silent { seconds } => format!("The guest said nothing for {seconds} s."),
-        Ended::TimedOut { seconds } => {
+        Ended::Slow { seconds } => {
             format!("The workload was still busy at its limit of {seconds} s.")
         }
         Ended::Panicked => "The guest's kernel panicked.".to_owned(),
         Ended::Rebooted => "The guest rebooted or powered off by itself.".to_owned(),
         Ended::BootFailed { reason } => format!("The guest never became ready: {reason}"),
         Ended::WrongMachine { reason } => format!("The guest is another machine: {reason}"),
-        Ended::QemuDied { reason } => format!("QEMU died or could not be driven: {reason}"),
+        Ended::Dead { reason } => format!("The guest is dead: {reason}"),
         Ended::Garbage { reason } => format!("The guest broke the protocol: {reason}"),
         Ended::HarnessFailed { reason } => format!("The harness failed: {reason}"),
     }
