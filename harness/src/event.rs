@@ -71,6 +71,12 @@ pub enum CellEvent {
         /// What it said.
         event: protocol::Event,
     },
+    /// The host does not give its guest the time that it needs: from now on a detector that
+    /// measures time is not believed.
+    HostLate {
+        /// A clause.
+        reason: String,
+    },
     /// A trace showed on its console, or a page was wrong.
     Finding {
         /// Its title.

@@ -8,6 +8,7 @@ pub mod event;
 pub mod guest;
 pub mod guest_binary;
 pub mod home;
+pub mod host;
 pub mod image;
 pub mod kernel;
 pub mod plan;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use fake_guest::{Act, FakeGuest};
 use swapmig::event::CellEvent;
 use swapmig::guest::Signal;
+use swapmig::host::Pulse;
 use swapmig::plan::{Limits, Machine};
 use swapmig::runner::executor::{CONSOLE_MAX, Restored, Task, execute};
 use swapmig::runner::observation::Observation;
@@ -283,6 +284,60 @@ async fn a_workload_that_never_ends_times_out() {
         matches!(ran.seen.ended, Ended::Slow { .. }),
         "{:?}",
         ran.seen.ended
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_of_a_qemu_that_does_not_answer_is_death() {
+    let mut guest = FakeGuest::new(with(begun(), vec![Act::Hush]));
+    guest.unwell = Some("its monitor did not answer".into());
+    let ran = run_guest(guest).await;
+    let reason = "its monitor did not answer".into();
+    assert_eq!(ran.seen.ended, Ended::Dead { reason });
+    assert_eq!(ran.diagnosis, 0, "the dead are not asked");
+    let hushed = run(with(begun(), vec![Act::Hush])).await;
+    assert!(matches!(hushed.seen.ended, Ended::Silent { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_qemu_that_is_stopped_is_not_silent_but_dead() {
+    let mut guest = FakeGuest::new(with(begun(), vec![Act::Hush]));
+    let stopped = Pulse {
+        stopped: true,
+        ..Pulse::default()
+    };
+    guest.pulses = [vec![Pulse::default(); 5], vec![stopped]].concat();
+    let ran = run_guest(guest).await;
+    assert!(
+        matches!(&ran.seen.ended, Ended::Dead { reason } if reason.contains("stopped by a signal")),
+        "{:?}",
+        ran.seen.ended
+    );
+    assert!(ran.seen.host_late.is_some());
+    let told = |event: &&CellEvent| matches!(event, CellEvent::HostLate { .. });
+    assert_eq!(ran.told.iter().filter(told).count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_the_host_refuses_its_time_has_longer_limits() {
+    let silent_after = |refused: bool| async move {
+        let mut guest = FakeGuest::new(with(begun(), vec![Act::Hush]));
+        guest.pulses = (0..10_000)
+            .map(|second| Pulse {
+                wanting: u32::from(refused),
+                contended: Duration::from_secs(second),
+                ..Pulse::default()
+            })
+            .collect();
+        let ran = run_guest(guest).await;
+        assert!(matches!(ran.seen.ended, Ended::Silent { .. }));
+        assert_eq!(ran.seen.host_late.is_some(), refused);
+        ran.took.as_secs()
+    };
+    let (idle, starved) = (silent_after(false).await, silent_after(true).await);
+    assert!(
+        starved > 3 * idle && starved <= 4 * idle + 4,
+        "{idle} {starved}"
     );
 }
 

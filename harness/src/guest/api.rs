@@ -7,6 +7,8 @@ use std::future::Future;
 
 use swapmig_workloads::protocol::{Event, Job};
 
+use crate::host::Pulse;
+
 /// What comes from a guest, whatever the channel, in the order of its arrival.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Signal {
@@ -38,6 +40,12 @@ pub trait Guest: Send {
 
     /// Gives the guest its job.
     fn send_job(&mut self, job: &Job) -> impl Future<Output = Result<(), GuestError>> + Send;
+
+    /// What the host gave to its QEMU until now; none when that is gone, or nobody knows.
+    fn pulse(&mut self) -> Option<Pulse>;
+
+    /// Whether its QEMU answers and lets it run; else a clause that says what is wrong.
+    fn responds(&mut self) -> impl Future<Output = Result<(), String>> + Send;
 
     /// Files that tell why a guest hangs, by name, fetched while it still runs;
     /// empty when it does not answer in time.

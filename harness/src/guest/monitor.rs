@@ -54,6 +54,18 @@ impl Monitor {
         .ok()
     }
 
+    /// Whether it answers and the machine runs; else a clause that says what is wrong.
+    pub(super) async fn runs(&self) -> Result<(), String> {
+        let info = self
+            .execute(qmp::query_status {})
+            .await
+            .map_err(|_| format!("its monitor did not answer within {:?}", self.answer_within))?;
+        match info.running {
+            true => Ok(()),
+            false => Err(format!("its machine stands still ({:?})", info.status)),
+        }
+    }
+
     /// Stops the guest and writes all of it but its memory, which lies in a file already.
     pub(super) async fn save(&self, state: &File) -> Result<(), GuestError> {
         self.execute(qmp::stop {}).await?;

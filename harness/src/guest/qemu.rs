@@ -31,6 +31,7 @@ use super::saved::Saved;
 use super::ssh::{self, SshKeys};
 use super::{Guest, GuestError, Signal, jobport};
 use crate::accel::{Accelerator, QEMU};
+use crate::host::Pulse;
 use crate::plan::Machine;
 
 /// How often the console file is looked at.
@@ -113,6 +114,7 @@ pub struct QemuGuest {
     answer_within: Duration,
     kill: CancellationToken,
     exit: watch::Receiver<Option<String>>,
+    pid: Option<u32>,
     // Aborts the tasks that feed `signals` when the guest is dropped; the child dies with its task.
     _tasks: JoinSet<()>,
 }
@@ -237,6 +239,7 @@ impl QemuGuest {
         let child = command.kill_on_drop(true).spawn().map_err(start)?;
         // The command holds our copies of QEMU's ends: with them open, no channel would ever end.
         drop(command);
+        let pid = child.id();
 
         let (sender, signals) = mpsc::channel(SIGNALS);
         let kill = CancellationToken::new();
@@ -283,6 +286,7 @@ impl QemuGuest {
             answer_within: spec.answer_within,
             kill,
             exit,
+            pid,
             _tasks: tasks,
         })
     }
@@ -315,6 +319,16 @@ impl Guest for QemuGuest {
             .await
             .map_err(|_| GuestError::Send(std::io::ErrorKind::TimedOut.into()))?
             .map_err(GuestError::Send)
+    }
+
+    fn pulse(&mut self) -> Option<Pulse> {
+        // The number may be another process' once QEMU was waited for.
+        let there = self.exit.borrow().is_none();
+        self.pid.filter(|_| there).and_then(Pulse::of)
+    }
+
+    async fn responds(&mut self) -> Result<(), String> {
+        self.monitor.runs().await
     }
 
     async fn diagnose(&mut self) -> Vec<(String, Vec<u8>)> {

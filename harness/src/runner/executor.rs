@@ -9,10 +9,12 @@ use swapmig_workloads::protocol::{self, Event, Job};
 use tokio::time::Instant;
 
 use super::budget::Budget;
+use super::lateness::Lateness;
 use super::machine;
 use super::observation::{Observation, RawSample, Snapshot};
 use crate::event::{CellEvent, Phase};
 use crate::guest::{Guest, Signal};
+use crate::host::Pulse;
 use crate::plan::{Limits, Machine};
 
 /// A guest that prints more than this while its workload runs is ended.
@@ -69,9 +71,11 @@ pub async fn execute<G: Guest>(
         emit,
         budget: Budget::assumed(task.limits, task.assumed_slowness),
         began: started,
-        heard: started,
+        time: Lateness::new(started),
+        heard: Duration::ZERO,
         phase: Phase::Booting,
         workload_began: None,
+        workload_from: None,
         drain_since: started,
         drain_until: started,
         found: false,
@@ -94,13 +98,23 @@ pub async fn execute<G: Guest>(
                 let ended = cell.on_signal(guest, signal).await;
                 // A guest that never pauses must not outrun its limits.
                 let late = Instant::now() > deadline + GRACE;
-                ended.or_else(|| late.then(|| cell.on_deadline()).flatten())
+                match ended {
+                    None if late => cell.on_deadline(guest),
+                    ended => ended,
+                }
             }
-            () = tokio::time::sleep_until(deadline) => cell.on_deadline(),
+            () = tokio::time::sleep_until(deadline) => cell.on_deadline(guest),
         };
         if let Some(ended) = step {
             break ended;
         }
+    };
+    let ended = match ended {
+        Ended::Silent { seconds } => match guest.responds().await {
+            Ok(()) => Ended::Silent { seconds },
+            Err(reason) => Ended::Dead { reason },
+        },
+        ended => ended,
     };
     if matches!(ended, Ended::Silent { .. } | Ended::Slow { .. }) {
         diagnosis = guest.diagnose().await;
@@ -109,6 +123,7 @@ pub async fn execute<G: Guest>(
     let ended = cell.read_to_end(guest, ended).await;
     let mut seen = cell.seen;
     seen.ended = ended;
+    seen.host_late = cell.time.reason();
     seen.timing.total_ms = millis(started.elapsed());
     Outcome {
         observation: seen,
@@ -121,10 +136,14 @@ struct Cell<'t, 'e> {
     emit: &'e mut (dyn FnMut(CellEvent) + Send),
     budget: Budget,
     began: Instant,
-    /// When the guest was last heard of.
-    heard: Instant,
+    /// What of the time since then the guest had: limits count that.
+    time: Lateness,
+    /// How much time it had had when it was last heard of.
+    heard: Duration,
     phase: Phase,
     workload_began: Option<Instant>,
+    /// How much time the guest had had then.
+    workload_from: Option<Duration>,
     drain_since: Instant,
     drain_until: Instant,
     /// Whether a finding was made: it decides how the cell ended.
@@ -147,8 +166,8 @@ impl Cell<'_, '_> {
     /// When something has to happen even if the guest says nothing.
     fn deadline(&self) -> Instant {
         let limit = match self.phase {
-            Phase::Booting => self.began + self.budget.boot,
-            Phase::Running => self.workload_began.unwrap_or(self.heard) + self.budget.workload,
+            Phase::Booting => self.time.when(self.budget.boot),
+            Phase::Running => self.time.when(self.working_from() + self.budget.workload),
             Phase::Draining => {
                 return self
                     .search_at
@@ -156,22 +175,36 @@ impl Cell<'_, '_> {
                     .min(self.drain_until);
             }
         };
-        let silence = self.heard + self.budget.silence;
+        let silence = self.time.when(self.heard + self.budget.silence);
         let search = self.search_at.unwrap_or(limit);
-        limit.min(silence).min(search)
+        limit.min(silence).min(search).min(self.time.due())
     }
 
-    fn on_deadline(&mut self) -> Option<Ended> {
+    fn working_from(&self) -> Duration {
+        self.workload_from.unwrap_or(self.heard)
+    }
+
+    fn on_deadline<G: Guest>(&mut self, guest: &mut G) -> Option<Ended> {
         let now = Instant::now();
+        // First: what the guest did not have counts towards no limit.
+        if now >= self.time.due() {
+            self.beat(now, guest.pulse());
+        }
         if self.search_at.is_some_and(|at| now >= at) {
             self.search();
             return None;
         }
-        let silent = now >= self.heard + self.budget.silence;
-        let working = self.workload_began.unwrap_or(self.heard);
+        let had = self.time.had(now);
+        let silent = had >= self.heard + self.budget.silence;
         match self.phase {
             Phase::Draining => (now >= self.drain_until).then(|| self.end_of_drain()),
-            Phase::Booting if now >= self.began + self.budget.boot => Some(Ended::BootFailed {
+            _ if self.time.stopped_until_now() >= self.budget.silence => Some(Ended::Dead {
+                reason: format!(
+                    "its QEMU was stopped by a signal for {}",
+                    seconds(self.time.stopped_until_now())
+                ),
+            }),
+            Phase::Booting if had >= self.budget.boot => Some(Ended::BootFailed {
                 reason: format!("it was not ready after {}", seconds(self.budget.boot)),
             }),
             Phase::Booting => silent.then(|| Ended::BootFailed {
@@ -184,14 +217,26 @@ impl Cell<'_, '_> {
             Phase::Running if silent => Some(Ended::Silent {
                 seconds: self.budget.silence.as_secs(),
             }),
-            Phase::Running => (now >= working + self.budget.workload).then_some(Ended::Slow {
-                seconds: self.budget.workload.as_secs(),
-            }),
+            Phase::Running => {
+                (had >= self.working_from() + self.budget.workload).then_some(Ended::Slow {
+                    seconds: self.budget.workload.as_secs(),
+                })
+            }
+        }
+    }
+
+    fn beat(&mut self, now: Instant, pulse: Option<Pulse>) {
+        self.time.beat(now, pulse);
+        if self.seen.host_late.is_none()
+            && let Some(reason) = self.time.reason()
+        {
+            self.seen.host_late = Some(reason.clone());
+            (self.emit)(CellEvent::HostLate { reason });
         }
     }
 
     async fn on_signal<G: Guest>(&mut self, guest: &mut G, signal: Signal) -> Option<Ended> {
-        self.heard = Instant::now();
+        self.heard = self.time.had(Instant::now());
         match signal {
             Signal::Console(bytes) => self.on_console(&bytes),
             Signal::Event(Event::Ready {
@@ -305,6 +350,7 @@ impl Cell<'_, '_> {
                 self.seen.started = true;
                 self.seen.console_at_start = self.seen.console.len();
                 self.workload_began.get_or_insert_with(Instant::now);
+                self.workload_from.get_or_insert(self.heard);
             }
             Event::ProbesRefused { refused } => self.seen.refused_probes = refused,
             Event::Snapshot {

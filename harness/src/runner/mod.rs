@@ -9,6 +9,7 @@ mod events;
 pub mod executor;
 pub mod findings;
 pub mod kernels;
+mod lateness;
 pub mod machine;
 pub mod observation;
 pub mod saving;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The sentences that the terminal and the plain output share.
 
-use swapmig_reports::record::{CellRecord, KernelRecord};
+use swapmig_reports::record::{CellId, CellRecord, KernelRecord};
 
 /// A cell's result in one line.
 pub(super) fn result(record: &CellRecord) -> String {
@@ -36,6 +36,11 @@ pub(super) fn again(record: &CellRecord) -> String {
         record.cell,
         harmless(reason)
     )
+}
+
+/// A host that withholds a guest's time, in one line.
+pub(super) fn late(cell: &CellId, reason: &str) -> String {
+    format!("{:<12} {cell}  is not given its time: {reason}", "host")
 }
 
 /// A kernel's state in one line.

@@ -30,6 +30,7 @@ impl Sink for Log {
                 CellEvent::Phase(phase) => tracing::debug!(%cell, %phase, "phase"),
                 // Escaped by its Debug form: a guest's words go to a log, too.
                 CellEvent::Guest { at_ms, event } => tracing::trace!(%cell, at_ms, ?event, "guest"),
+                CellEvent::HostLate { reason } => tracing::warn!(%cell, reason, "host late"),
                 CellEvent::Finding { title } => tracing::info!(%cell, ?title, "finding"),
                 CellEvent::TriedInVain(result) => {
                     tracing::warn!(%cell, reasons = ?result.reasons, "tried in vain");

@@ -81,6 +81,10 @@ impl<W: Write + Send> Sink for Plain<W> {
                 what: CellEvent::TriedInVain(record),
                 ..
             } => self.line(&lines::again(record)),
+            Event::Cell {
+                cell,
+                what: CellEvent::HostLate { reason },
+            } => self.line(&lines::late(cell, reason)),
             Event::Cell { .. } | Event::RunFinished { .. } => {}
         }
         Ok(())

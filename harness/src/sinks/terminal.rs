@@ -81,6 +81,7 @@ impl Terminal {
                 self.say(&format!("{:<12} {cell}: {title}", "finding"));
                 self.message(cell, &format!("{}: {title}", Phase::Draining));
             }
+            CellEvent::HostLate { reason } => self.say(&lines::late(cell, reason)),
             CellEvent::TriedInVain(record) => {
                 self.clear(cell);
                 self.say(&lines::again(record));

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use swapmig::guest::{Guest, GuestError, Signal};
+use swapmig::host::Pulse;
 use swapmig_workloads::protocol::Job;
 
 /// What a scripted guest does next.
@@ -23,6 +24,11 @@ pub(crate) struct FakeGuest {
     pub(crate) job: Option<Job>,
     pub(crate) deaf: bool,
     ended: bool,
+    /// What the host is said to have given it, by the seconds of its life; the last one stays.
+    pub(crate) pulses: Vec<Pulse>,
+    born: tokio::time::Instant,
+    /// What is wrong with its QEMU, if anything is.
+    pub(crate) unwell: Option<String>,
     pub(crate) diagnosed: bool,
 }
 
@@ -34,6 +40,9 @@ impl FakeGuest {
             job: None,
             deaf: false,
             ended: false,
+            pulses: Vec::new(),
+            born: tokio::time::Instant::now(),
+            unwell: None,
             diagnosed: false,
         }
     }
@@ -70,6 +79,15 @@ impl Guest for FakeGuest {
         }
         self.job = Some(job.clone());
         Ok(())
+    }
+
+    fn pulse(&mut self) -> Option<Pulse> {
+        let second = usize::try_from(self.born.elapsed().as_secs()).ok()?;
+        self.pulses.get(second).or(self.pulses.last()).copied()
+    }
+
+    async fn responds(&mut self) -> Result<(), String> {
+        self.unwell.clone().map_or(Ok(()), Err)
     }
 
     async fn diagnose(&mut self) -> Vec<(String, Vec<u8>)> {
