@@ -34,6 +34,8 @@ pub enum Event {
         /// What about it.
         what: CellEvent,
     },
+    /// How long the rest of the run is expected to take.
+    TimeLeft(std::time::Duration),
     /// Every cell has its result, or the run was stopped.
     RunFinished {
         /// Whether it was stopped before its end.

@@ -198,7 +198,13 @@ impl RunDir {
     /// Whether a cell has a result that stands. An ERROR does not: it is nobody's
     /// verdict, and its cause may be mended.
     pub fn is_finished(&self, cell: &CellId) -> bool {
-        read_cell(&self.cell(cell), cell).is_some_and(|record| record.status != Status::Error)
+        self.result(cell)
+            .is_some_and(|record| record.status != Status::Error)
+    }
+
+    /// A cell's result, if it is there and whole.
+    pub fn result(&self, cell: &CellId) -> Option<CellRecord> {
+        read_cell(&self.cell(cell), cell)
     }
 
     /// Writes `run.json`.

@@ -117,9 +117,18 @@ pub(super) struct RunOptions {
     /// Run every cell with the seeds 1 to N.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub(super) seeds: Option<u64>,
-    /// How many guests run at once; as many as CPUs and memory allow by default.
+    /// How many guests run at once; as many as fit into the host's shares below by default.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) jobs: Option<u16>,
+    /// CPUs that guests may use together; all that this process may use by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) host_cpus: Option<u16>,
+    /// Memory that guests may use together; what is available at the start by default.
+    #[arg(long, value_name = "MIB")]
+    pub(super) host_memory: Option<u64>,
+    /// Disk that swap disks and logs may use together; what is free, less 1 GiB, by default.
+    #[arg(long, value_name = "MIB")]
+    pub(super) host_disk: Option<u64>,
     /// Boot every guest; by default a kernel boots once, and its cells go on from there.
     #[arg(long)]
     pub(super) no_saved: bool,

@@ -7,12 +7,13 @@ use owo_colors::OwoColorize;
 use swapmig_reports::summary::Outcome;
 
 use super::failure::Failure;
-use super::setting::{cpus, memory, swapmig};
+use super::setting::swapmig;
 use crate::accel;
 use crate::catalogue::{Images, Source};
 use crate::guest::launcher::Launcher;
 use crate::guest_binary;
 use crate::home::Home;
+use crate::host::Resources;
 use crate::image::Tools;
 use crate::kernel::{BUILD_TOOLS, BuildTool, ToolKind};
 
@@ -216,8 +217,9 @@ fn disk(home: Result<Home, crate::home::HomeError>) -> Finding {
 }
 
 fn host_memory() -> Result<Finding, Failure> {
-    let free = memory()?.available_mib;
-    let detail = format!("{} CPUs, {free} MiB of memory available", cpus());
+    let there = Resources::measure("/".into()).map_err(Failure::host)?;
+    let free = there.memory_mib;
+    let detail = format!("{} CPUs, {free} MiB of memory available", there.cpus);
     Ok(enough(
         "CPUs and memory",
         detail,

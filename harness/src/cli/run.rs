@@ -11,11 +11,12 @@ use swapmig_reports::run::Run;
 use super::args::RunOptions;
 use super::failure::Failure;
 use super::report;
-use super::setting::{KnownNames, Setting, jobs, stop_on_signals, view};
+use super::setting::{KnownNames, Setting, stop_on_signals, view};
 use crate::catalogue::Images;
 use crate::event::Sink;
 use crate::guest::saved::SavedGuests;
-use crate::plan::Plan;
+use crate::host::{Claim, HostBudget, HostError, Resources, Shares};
+use crate::plan::{Machine, Plan};
 use crate::run_dir::RunDir;
 use crate::runner::dispatch;
 use crate::sinks;
@@ -100,6 +101,7 @@ async fn go_on(
 /// How guests are run, whatever the plan.
 struct How {
     jobs: Option<u16>,
+    shares: Shares,
     saved: bool,
 }
 
@@ -107,8 +109,24 @@ impl How {
     fn of(options: &RunOptions) -> Self {
         Self {
             jobs: options.jobs,
+            shares: Shares {
+                cpus: options.host_cpus.map(usize::from),
+                memory_mib: options.host_memory,
+                disk_mib: options.host_disk,
+            },
             saved: !options.no_saved,
         }
+    }
+
+    /// How many guests run at once: as asked, and no more than fit into shares that were given.
+    fn guests(&self, machine: &Machine, dir: &RunDir) -> Result<usize, HostError> {
+        let asked = self.jobs.map_or(usize::MAX, usize::from);
+        if self.jobs.is_some() && self.shares == Shares::default() {
+            return Ok(asked);
+        }
+        let there = Resources::measure(dir.path())?;
+        let fit = HostBudget::new(self.shares, &there).guests(&Claim::of(machine))?;
+        Ok(fit.min(asked))
     }
 }
 
@@ -119,7 +137,7 @@ async fn carry_out(
     record: RunRecord,
     how: &How,
 ) -> Result<ExitCode, Failure> {
-    let jobs = jobs(how.jobs, &plan.machine)?;
+    let jobs = how.guests(&plan.machine, &dir).map_err(Failure::host)?;
     let mut view = view();
     let choice = &setting.choice;
     let note = format!(

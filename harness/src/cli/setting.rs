@@ -17,14 +17,12 @@ use crate::guest::launcher::Launcher;
 use crate::guest::saved::SavedGuests;
 use crate::guest_binary;
 use crate::home::Home;
+use crate::host::Resources;
 use crate::image::{ImageSpec, Tools};
 use crate::kernel::KernelStore;
-use crate::plan::{Machine, Names};
+use crate::plan::Names;
 use crate::runner::dispatch::Context;
 use crate::sinks;
-
-/// What QEMU needs beside the guest's own memory, in MiB.
-const QEMU_OVERHEAD_MIB: u64 = 256;
 
 /// The machine, the user's cache and the project's data.
 pub(super) struct Setting {
@@ -50,9 +48,10 @@ impl Setting {
     }
 
     pub(super) fn host(&self) -> Result<HostRecord, Failure> {
+        let there = Resources::measure(self.home.root()).map_err(Failure::host)?;
         Ok(HostRecord {
-            cpus: cpus(),
-            memory_mib: memory()?.total_mib,
+            cpus: there.cpus,
+            memory_mib: there.memory_total_mib,
             qemu: accel::qemu_version().map_err(Failure::host)?,
             accelerator: self.choice.accelerator.name().into(),
             accelerator_reason: self.choice.reason.clone(),
@@ -97,47 +96,6 @@ pub(super) fn view() -> Box<dyn Sink> {
 pub(super) fn swapmig() -> Result<Utf8PathBuf, Failure> {
     let path = std::env::current_exe().map_err(Failure::host)?;
     Utf8PathBuf::try_from(path).map_err(Failure::host)
-}
-
-/// CPUs that this process may use.
-pub(super) fn cpus() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// The host's memory, in MiB.
-pub(super) struct Memory {
-    pub(super) total_mib: u64,
-    /// What a new program may take without driving others out.
-    pub(super) available_mib: u64,
-}
-
-/// Looks the host's memory up.
-pub(super) fn memory() -> Result<Memory, Failure> {
-    let text = std::fs::read_to_string("/proc/meminfo").map_err(Failure::host)?;
-    let mib = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        let kib: Option<u64> = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-        kib.map(|kib| kib >> 10).ok_or_else(|| {
-            Failure::Host(miette::miette!("/proc/meminfo has no {name} Mount /proc."))
-        })
-    };
-    Ok(Memory {
-        total_mib: mib("MemTotal:")?,
-        available_mib: mib("MemAvailable:")?,
-    })
-}
-
-/// How many guests run at once: a CPU for each, and no more than fit into
-/// what memory is free; at least one.
-pub(super) fn jobs(asked: Option<u16>, machine: &Machine) -> Result<usize, Failure> {
-    if let Some(asked) = asked {
-        return Ok(usize::from(asked));
-    }
-    let fit = memory()?.available_mib / (u64::from(machine.memory_mib) + QEMU_OVERHEAD_MIB);
-    Ok(usize::try_from(fit)
-        .unwrap_or(usize::MAX)
-        .min(cpus())
-        .max(1))
 }
 
 /// Ends a run on Ctrl-C and on a polite request to end.

@@ -4,20 +4,23 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use swapmig_reports::record::{FORMAT, HostRecord, KernelRecord, RunRecord};
-use tokio::sync::{Semaphore, mpsc};
+use swapmig_reports::record::{CellId, FORMAT, HostRecord, KernelRecord, RunRecord};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::events::{Events, Message};
-use super::kernels::{kernel_name, kernels};
+use super::kernels::{Kernels, kernel_name, kernels};
+use super::schedule::{Schedule, Step};
 use super::tries::{Boot, CellRunner};
 use crate::accel::Choice;
 use crate::catalogue::{CatalogueError, Images};
 use crate::event::{Event, Sink, SinkError};
 use crate::guest::launcher::Launcher;
-use crate::guest::saved::SavedGuests;
+use crate::guest::saved::{Saved, SavedGuests};
 use crate::guest::ssh::SshKeys;
 use crate::image::{Image, ImageSpec};
 use crate::kernel::KernelStore;
@@ -88,6 +91,8 @@ struct Todo {
     missing: Vec<PlannedCell>,
     /// Kernels that finished cells ran on: the rest of their cells must run on the same.
     bound: BTreeMap<String, KernelRecord>,
+    /// How long finished cells took.
+    took: Vec<(CellId, Duration)>,
 }
 
 impl Todo {
@@ -100,7 +105,17 @@ impl Todo {
             .partition(|cell| dir.is_finished(&cell.id));
         let mut bound = record.kernels.clone();
         bound.retain(|name, _| finished.iter().any(|cell| kernel_name(&cell.id) == *name));
-        (Self { missing, bound }, finished.len())
+        let took = finished.iter().filter_map(|cell| {
+            let took = dir.result(&cell.id)?.timing.total_ms;
+            Some((cell.id.clone(), Duration::from_millis(took)))
+        });
+        let took = took.collect();
+        let todo = Self {
+            missing,
+            bound,
+            took,
+        };
+        (todo, finished.len())
     }
 }
 
@@ -169,7 +184,11 @@ async fn cells(
     events: &Events,
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
-    let Todo { missing, bound } = todo;
+    let Todo {
+        missing,
+        bound,
+        took,
+    } = todo;
     let kernels = kernels(context, &missing, &bound, events, stop).await?;
     if stop.is_cancelled() {
         return Ok(());
@@ -183,47 +202,118 @@ async fn cells(
         digest: image.digest,
     });
 
-    let plan = Arc::new(plan);
-    let slots = Arc::new(Semaphore::new(context.jobs));
-    let mut running = JoinSet::new();
-    for cell in missing {
-        let name = kernel_name(&cell.id);
-        let Some((ready, variant)) = kernels.get(&name) else {
-            continue;
-        };
-        let runner = CellRunner {
-            context: context.clone(),
-            plan: plan.clone(),
-            dir: dir.clone(),
-            events: events.clone(),
-            stop: stop.clone(),
-            ready: ready.clone(),
-            expected: variant.expectation(cell.workload).to_record(),
-            boot: boot.clone(),
-            cell,
-        };
-        let slots = slots.clone();
-        running.spawn(async move {
-            // Before a slot is taken: whoever waits for another's boot keeps no guest from running.
-            let saved = runner.saved(&slots).await;
-            // The semaphore is never closed.
-            let _slot = slots.acquire_owned().await;
-            if runner.stop.is_cancelled() {
-                Ok(())
-            } else {
-                runner.run(saved).await
-            }
-        });
+    let cells = Cells {
+        context: context.clone(),
+        plan: Arc::new(plan),
+        dir: dir.clone(),
+        events: events.clone(),
+        stop: stop.clone(),
+        boot,
+        kernels,
+        saved: BTreeMap::new(),
+    };
+    let mut schedule = Schedule::new(cells.of_kernels(missing), context.saved.is_some());
+    for (cell, took) in took {
+        schedule.learn(&cell, took);
     }
-    let mut result = Ok(());
-    while let Some(ended) = running.join_next().await {
-        let ended = ended.map_err(RunError::from).and_then(|inner| inner);
-        if ended.is_err() {
-            stop.cancel();
-            result = result.and(ended);
+    cells.work_off(schedule).await
+}
+
+/// Hands the cells of a run to guests.
+struct Cells {
+    context: Arc<Context>,
+    plan: Arc<Plan>,
+    dir: RunDir,
+    events: Events,
+    stop: CancellationToken,
+    boot: Arc<Boot>,
+    kernels: Kernels,
+    /// By kernel; none where every cell has to boot.
+    saved: BTreeMap<String, Option<Arc<Saved>>>,
+}
+
+/// What came of a step.
+enum Done {
+    Saved(String, Option<Arc<Saved>>),
+    Ran(CellId, Result<(), RunError>),
+}
+
+impl Cells {
+    /// Those whose kernel is there.
+    fn of_kernels(&self, mut cells: Vec<PlannedCell>) -> Vec<PlannedCell> {
+        cells.retain(|cell| self.kernels.contains_key(&kernel_name(&cell.id)));
+        cells
+    }
+
+    async fn work_off(mut self, mut schedule: Schedule) -> Result<(), RunError> {
+        let guests = self.context.jobs;
+        let mut busy = JoinSet::new();
+        let mut result = Ok(());
+        loop {
+            while busy.len() < guests && !self.stop.is_cancelled() {
+                match schedule
+                    .next(Instant::now())
+                    .and_then(|step| self.take(step))
+                {
+                    Some(step) => drop(busy.spawn(step)),
+                    None => break,
+                }
+            }
+            let Some(ended) = busy.join_next().await else {
+                return result;
+            };
+            let ended = match ended {
+                Ok(Done::Saved(kernel, saved)) => {
+                    schedule.saved(&kernel);
+                    self.saved.insert(kernel, saved);
+                    Ok(())
+                }
+                Ok(Done::Ran(cell, ran)) => {
+                    let now = Instant::now();
+                    schedule.ended(&cell, now);
+                    if let Some(left) = schedule.time_left(guests, now) {
+                        self.events.send(Event::TimeLeft(left));
+                    }
+                    ran
+                }
+                Err(defect) => Err(defect.into()),
+            };
+            if ended.is_err() {
+                self.stop.cancel();
+                result = result.and(ended);
+            }
         }
     }
-    result
+
+    /// A step as work to be spawned; none for a kernel that is not there.
+    fn take(&self, step: Step) -> Option<impl Future<Output = Done> + Send + use<>> {
+        let (cell, run) = match step {
+            Step::Save(cell) => (cell, false),
+            Step::Run(cell) => (cell, true),
+        };
+        let kernel = kernel_name(&cell.id);
+        let (ready, variant) = self.kernels.get(&kernel)?;
+        let saved = self.saved.get(&kernel).cloned().flatten();
+        let runner = CellRunner {
+            context: self.context.clone(),
+            plan: self.plan.clone(),
+            dir: self.dir.clone(),
+            events: self.events.clone(),
+            stop: self.stop.clone(),
+            ready: ready.clone(),
+            expected: variant.expectation(cell.workload).to_record(),
+            boot: self.boot.clone(),
+            cell,
+        };
+        Some(async move {
+            if run {
+                let cell = runner.cell.id.clone();
+                Done::Ran(cell, runner.run(saved).await)
+            } else {
+                Done::Saved(kernel, runner.saved().await)
+            }
+        })
+    }
 }
 
 /// A run's first record.

@@ -5,14 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use swapmig_reports::record::{CellId, KernelRecord};
-use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use super::dispatch::{Context, RunError};
 use super::events::Events;
 use crate::catalogue::{Line, Variant};
 use crate::event::{Event, KernelEvent};
-use crate::guest::saved::Saved;
 use crate::home::Cancel;
 use crate::kernel::{BuildProgress, Kernel, KernelError};
 use crate::plan::PlannedCell;
@@ -22,8 +20,6 @@ use crate::probes::{Armed, Table, Vmlinux};
 pub(super) struct ReadyKernel {
     pub(super) kernel: Kernel,
     pub(super) armed: Armed,
-    /// A guest that has booted it, once somebody needed one; none when it has to be booted each time.
-    pub(super) saved: OnceCell<Option<Arc<Saved>>>,
 }
 
 pub(super) fn kernel_name(cell: &CellId) -> String {
@@ -74,18 +70,7 @@ pub(super) async fn kernels(
                     )));
                 }
                 events.kernel(&name, KernelEvent::Settled(settled(&kernel)));
-                let saved = OnceCell::new();
-                ready.insert(
-                    name,
-                    (
-                        Arc::new(ReadyKernel {
-                            kernel,
-                            armed,
-                            saved,
-                        }),
-                        variant,
-                    ),
-                );
+                ready.insert(name, (Arc::new(ReadyKernel { kernel, armed }), variant));
             }
             Err(_) if stop.is_cancelled() => break,
             Err(record) => events.kernel(&name, KernelEvent::Settled(record)),

@@ -12,6 +12,8 @@ pub mod kernels;
 mod lateness;
 pub mod machine;
 pub mod observation;
+mod room;
 pub mod saving;
+mod schedule;
 mod tries;
 pub mod verdict;

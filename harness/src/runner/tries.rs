@@ -8,7 +8,6 @@ use camino::{Utf8Path, Utf8PathBuf};
 use swapmig_reports::record::{CellRecord, Ended, Status};
 use swapmig_reports::symbolize::Symbolizer;
 use swapmig_workloads::protocol::{self, Job};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
@@ -18,6 +17,7 @@ use super::events::Events;
 use super::executor::{self, Outcome, Restored, Task};
 use super::kernels::{ReadyKernel, kernel_name};
 use super::observation::Observation;
+use super::room::room;
 use super::saving;
 use crate::accel::host;
 use crate::event::{CellEvent, Event};
@@ -25,6 +25,7 @@ use crate::guest::qemu::{GuestSpec, QemuGuest};
 use crate::guest::saved::{Ingredients, Key, Saved, SavedGuests};
 use crate::guest::ssh::SshKeys;
 use crate::guest::{Guest, GuestError};
+use crate::host::{Claim, HostError};
 use crate::plan::{Plan, PlannedCell};
 use crate::run_dir::{self, RunDir};
 
@@ -92,7 +93,12 @@ impl CellRunner {
         let job = self.job();
         run_dir::write_json(&dir.join("job.json"), &job)?;
         self.events.cell(&self.cell.id, CellEvent::Started);
-        let Some(outcome) = self.drive(&dir, &job, saved).await else {
+        let driven = match self.room(&dir).await {
+            Some(Ok(())) => self.drive(&dir, &job, saved).await,
+            Some(Err(lack)) => Some(failed(lack.to_string())),
+            None => None,
+        };
+        let Some(outcome) = driven else {
             return Ok(None);
         };
         for (name, content) in &outcome.diagnosis {
@@ -115,6 +121,18 @@ impl CellRunner {
         })
         .await?;
         Ok(Some(record))
+    }
+
+    /// Waits for room on the host; none when the run was stopped meanwhile.
+    async fn room(&self, dir: &Utf8Path) -> Option<Result<(), HostError>> {
+        let patience = Budget::assumed(&self.plan.limits, self.assumed_slowness()).boot;
+        let claim = Claim::of(&self.plan.machine);
+        let id = &self.cell.id;
+        let tell = |lack: &HostError| self.note(format!("{id} waits for room: {lack}"));
+        tokio::select! {
+            room = room(&claim, dir, patience, tell) => Some(room),
+            () = self.stop.cancelled() => None,
+        }
     }
 
     fn job(&self) -> Job {
@@ -170,17 +188,10 @@ impl CellRunner {
         })
     }
 
-    /// The saved guest of the cell's kernel; the first cell that asks boots and saves it.
-    pub(super) async fn saved(&self, slots: &Semaphore) -> Option<Arc<Saved>> {
-        let store = self.context.saved.as_ref()?;
-        let made = || async {
-            let _slot = slots.acquire().await;
-            if self.stop.is_cancelled() {
-                return None;
-            }
-            self.find_or_save(store).await
-        };
-        self.ready.saved.get_or_init(made).await.clone()
+    /// The saved guest of the cell's kernel: from the store, or booted and saved now. None when
+    /// its cells have to boot.
+    pub(super) async fn saved(&self) -> Option<Arc<Saved>> {
+        self.find_or_save(self.context.saved.as_ref()?).await
     }
 
     async fn find_or_save(&self, store: &SavedGuests) -> Option<Arc<Saved>> {

@@ -39,6 +39,7 @@ impl Sink for Log {
                     tracing::info!(%cell, status = %result.status, as_expected = result.as_expected, reasons = ?result.reasons, "finished");
                 }
             },
+            Event::TimeLeft(left) => tracing::debug!(?left, "time left"),
             Event::RunFinished { stopped } => tracing::info!(stopped, "run finished"),
         }
         Ok(())

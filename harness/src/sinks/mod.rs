@@ -4,8 +4,10 @@
 mod lines;
 mod log;
 mod plain;
+mod running;
 mod store;
 mod terminal;
+mod whole;
 
 pub use log::Log;
 pub use plain::Plain;

@@ -85,7 +85,7 @@ impl<W: Write + Send> Sink for Plain<W> {
                 cell,
                 what: CellEvent::HostLate { reason },
             } => self.line(&lines::late(cell, reason)),
-            Event::Cell { .. } | Event::RunFinished { .. } => {}
+            Event::Cell { .. } | Event::TimeLeft(_) | Event::RunFinished { .. } => {}
         }
         Ok(())
     }

@@ -5,52 +5,65 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use swapmig_reports::record::{CellId, KernelRecord};
-use swapmig_workloads::protocol;
 
 use super::lines;
-use crate::event::{CellEvent, Event, KernelEvent, Phase, Sink, SinkError};
+use super::running::RunningCell;
+use super::whole::Whole;
+use crate::event::{CellEvent, Event, KernelEvent, Sink, SinkError};
 
 const TICK: Duration = Duration::from_millis(120);
 
 /// Draws on standard error.
 pub struct Terminal {
     all: MultiProgress,
-    whole: ProgressBar,
+    whole: Whole,
     kernels: BTreeMap<String, ProgressBar>,
-    cells: BTreeMap<CellId, ProgressBar>,
+    cells: BTreeMap<CellId, RunningCell>,
 }
 
 impl Default for Terminal {
     fn default() -> Self {
-        let all = MultiProgress::new();
-        let whole = all.add(ProgressBar::no_length());
-        whole.set_style(style("{prefix} {wide_bar} {pos}/{len} cells, {elapsed}"));
-        Self {
-            all,
-            whole,
-            kernels: BTreeMap::new(),
-            cells: BTreeMap::new(),
-        }
+        Self::on(ProgressDrawTarget::stderr())
     }
 }
 
 impl Terminal {
+    /// Draws on a terminal.
+    pub fn on(target: ProgressDrawTarget) -> Self {
+        let all = MultiProgress::with_draw_target(target);
+        Self {
+            whole: Whole::new(all.add(ProgressBar::no_length())),
+            all,
+            kernels: BTreeMap::new(),
+            cells: BTreeMap::new(),
+        }
+    }
+
     fn say(&self, text: &str) {
         // Progress that nobody can see any more is no reason to end a run.
         let _ = self.all.println(text);
     }
 
+    /// A bar above the one of the whole.
+    fn bar(&self, prefix: String) -> ProgressBar {
+        let bar = self
+            .all
+            .insert_before(self.whole.bar(), ProgressBar::no_length());
+        bar.set_prefix(prefix);
+        bar.enable_steady_tick(TICK);
+        bar
+    }
+
     fn kernel(&mut self, name: &str, what: &str, done: u64, total: Option<u64>) {
-        let bar = self.kernels.entry(name.to_owned()).or_insert_with(|| {
-            let bar = self
-                .all
-                .insert_before(&self.whole, ProgressBar::no_length());
-            bar.set_prefix(format!("kernel {name}"));
-            bar.enable_steady_tick(TICK);
-            bar
-        });
+        if !self.kernels.contains_key(name) {
+            let bar = self.bar(format!("kernel {name}"));
+            self.kernels.insert(name.to_owned(), bar);
+        }
+        let Some(bar) = self.kernels.get(name) else {
+            return;
+        };
         match total {
             Some(total) if bar.length() != Some(total) => {
                 bar.set_length(total);
@@ -66,20 +79,13 @@ impl Terminal {
     fn cell(&mut self, cell: &CellId, what: &CellEvent) {
         match what {
             CellEvent::Started => {
-                let bar = self
-                    .all
-                    .insert_before(&self.whole, ProgressBar::no_length());
-                bar.set_style(style("{prefix} {spinner} {elapsed} {wide_msg}"));
-                bar.set_prefix(cell.name());
-                bar.enable_steady_tick(TICK);
-                self.cells.insert(cell.clone(), bar);
+                let running = RunningCell::new(self.bar(cell.name()));
+                self.cells.insert(cell.clone(), running);
             }
-            CellEvent::Phase(phase) => self.message(cell, &phase.to_string()),
-            CellEvent::Guest { event, .. } => self.guest(cell, event),
             CellEvent::Finding { title } => {
                 let title = lines::harmless(title);
                 self.say(&format!("{:<12} {cell}: {title}", "finding"));
-                self.message(cell, &format!("{}: {title}", Phase::Draining));
+                self.whole.finding();
             }
             CellEvent::HostLate { reason } => self.say(&lines::late(cell, reason)),
             CellEvent::TriedInVain(record) => {
@@ -89,45 +95,18 @@ impl Terminal {
             CellEvent::Finished(record) => {
                 self.clear(cell);
                 self.say(&lines::result(record));
-                self.whole.inc(1);
+                self.whole.finished(record.status);
             }
+            CellEvent::Phase(_) | CellEvent::Guest { .. } => {}
+        }
+        if let Some(running) = self.cells.get_mut(cell) {
+            running.event(what);
         }
     }
 
     fn clear(&mut self, cell: &CellId) {
-        if let Some(bar) = self.cells.remove(cell) {
-            bar.finish_and_clear();
-        }
-    }
-
-    fn guest(&self, cell: &CellId, event: &protocol::Event) {
-        match event {
-            protocol::Event::Round { round, rounds } => self.round(cell, *round, *rounds),
-            protocol::Event::Sample { probes, .. } => {
-                let moved: Vec<_> = probes
-                    .iter()
-                    .filter(|(name, hits)| name.starts_with("moved") && **hits > 0)
-                    .map(|(name, hits)| format!("{} {hits}", lines::harmless(name)))
-                    .collect();
-                if !moved.is_empty() {
-                    self.message(cell, &format!("{}: {}", Phase::Running, moved.join(", ")));
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn round(&self, cell: &CellId, round: u64, rounds: u64) {
-        if let Some(bar) = self.cells.get(cell) {
-            bar.set_style(style("{prefix} {bar:20} {elapsed} {wide_msg}"));
-            bar.set_length(rounds);
-            bar.set_position(round.saturating_sub(1));
-        }
-    }
-
-    fn message(&self, cell: &CellId, text: &str) {
-        if let Some(bar) = self.cells.get(cell) {
-            bar.set_message(text.to_owned());
+        if let Some(running) = self.cells.remove(cell) {
+            running.bar().finish_and_clear();
         }
     }
 }
@@ -141,10 +120,9 @@ impl Sink for Terminal {
                     record.plan,
                     record.cells.len()
                 ));
-                self.whole.set_prefix(record.plan.clone());
-                self.whole.set_length(record.cells.len() as u64);
-                self.whole.set_position(*done as u64);
-                self.whole.enable_steady_tick(TICK);
+                self.whole
+                    .start(&record.plan, record.cells.len() as u64, *done as u64);
+                self.whole.bar().enable_steady_tick(TICK);
             }
             Event::Note(text) => self.say(text),
             Event::Kernel {
@@ -167,10 +145,12 @@ impl Sink for Terminal {
                 }
             }
             Event::Cell { cell, what } => self.cell(cell, what),
+            Event::TimeLeft(left) => self.whole.time_left(*left),
             Event::RunFinished { .. } => {
                 // Bars of cells that were stopped have had no end of their own.
-                let open = self.cells.values().chain(self.kernels.values());
-                open.chain([&self.whole])
+                let cells = self.cells.values().map(RunningCell::bar);
+                let open = cells.chain(self.kernels.values());
+                open.chain([self.whole.bar()])
                     .for_each(ProgressBar::finish_and_clear);
             }
         }
@@ -178,7 +158,99 @@ impl Sink for Terminal {
     }
 }
 
-/// A bar's looks; the templates are this module's own and known to be well formed.
-fn style(template: &str) -> ProgressStyle {
+/// A bar's looks; the templates are the sinks' own and known to be well formed.
+pub(super) fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Phase;
+    use indicatif::InMemoryTerm;
+    use swapmig_workloads::protocol;
+
+    fn cell(seed: u64) -> CellId {
+        CellId {
+            line: "6.12".into(),
+            variant: "fixed".into(),
+            workload: "orphan".into(),
+            seed,
+        }
+    }
+
+    /// What is on the screen after these events of a cell.
+    fn screen(events: Vec<CellEvent>, others: &[Event]) -> String {
+        let memory = InMemoryTerm::new(20, 150);
+        let target = ProgressDrawTarget::term_like(Box::new(memory.clone()));
+        let mut terminal = Terminal::on(target);
+        terminal.whole.start("nightly", 12, 3);
+        let cells = events.into_iter().map(|what| Event::Cell {
+            cell: cell(1),
+            what,
+        });
+        for event in cells.chain(others.iter().cloned()) {
+            terminal.event(&event).unwrap();
+        }
+        let bars = terminal.cells.values().map(RunningCell::bar);
+        bars.chain([terminal.whole.bar()])
+            .for_each(ProgressBar::tick);
+        // Drawing is limited to so many frames a second.
+        std::thread::sleep(Duration::from_millis(150));
+        let bars = terminal.cells.values().map(RunningCell::bar);
+        bars.chain([terminal.whole.bar()])
+            .for_each(ProgressBar::tick);
+        memory.contents()
+    }
+
+    fn guest(event: protocol::Event) -> CellEvent {
+        CellEvent::Guest { at_ms: 0, event }
+    }
+
+    #[test]
+    fn a_running_cell_shows_its_phase_round_and_counters() {
+        let sample = protocol::Event::Sample {
+            at_ms: 1,
+            probes: BTreeMap::from([("moved_u4".into(), 1234), ("tried_u4".into(), 9)]),
+            vmstat: BTreeMap::new(),
+        };
+        let events = vec![
+            CellEvent::Started,
+            CellEvent::Phase(Phase::Running),
+            guest(protocol::Event::Round {
+                round: 2,
+                rounds: 3,
+            }),
+            guest(sample),
+        ];
+        let screen = screen(events, &[]);
+        let line = screen
+            .lines()
+            .find(|line| line.contains("6.12.fixed.orphan.1"));
+        let line = line.unwrap_or_else(|| panic!("{screen}"));
+        for shown in ["runs", "round 2 of 3", "moved_u4 1234"] {
+            assert!(line.contains(shown), "{shown}: {line}");
+        }
+        assert!(!line.contains("tried_u4"), "{line}");
+    }
+
+    #[test]
+    fn the_whole_shows_findings_so_far_and_the_time_left() {
+        let events = vec![
+            CellEvent::Started,
+            CellEvent::Finding {
+                title: "KASAN: \x1b[2J in x".into(),
+            },
+        ];
+        let screen = screen(events, &[Event::TimeLeft(Duration::from_secs(601))]);
+        assert!(
+            screen.contains("finding      6.12.fixed.orphan.1: KASAN:"),
+            "{screen}"
+        );
+        let whole = screen.lines().last().unwrap_or_default();
+        for shown in ["nightly", "3/12 cells", "1 finding", "about 10 min left"] {
+            assert!(whole.contains(shown), "{shown}: {screen}");
+        }
+        assert!(!screen.contains('\x1b'));
+    }
 }
