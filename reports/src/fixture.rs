@@ -171,6 +171,7 @@ impl CellBuild {
                 finding_ms: None,
                 total_ms: 8_410,
             },
+            host_late: None,
             attempts: Vec::new(),
             samples,
             vmstat: BTreeMap::from([

@@ -143,6 +143,9 @@ pub struct CellRecord {
     pub pages_verified: u64,
     /// How the guest ended.
     pub ended: Ended,
+    /// Why the guest did not get the time that it should have had, a clause; absent if it did.
+    #[serde(default)]
+    pub host_late: Option<String>,
     /// How long things took.
     pub timing: Timing,
     /// Tries that ended in an ERROR before this one, oldest first; the folder of each is kept.

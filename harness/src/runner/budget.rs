@@ -15,6 +15,8 @@ pub struct Budget {
     pub workload: Duration,
     /// Without a byte or an event.
     pub silence: Duration,
+    /// With QEMU stopped by a signal.
+    pub standstill: Duration,
     /// Reading on after the end.
     pub drain: Duration,
 }
@@ -29,6 +31,7 @@ impl Budget {
             boot: scale(limits.boot),
             workload: scale(limits.workload),
             silence: scale(limits.silence),
+            standstill: scale(limits.silence),
             drain: scale(limits.drain),
         }
     }

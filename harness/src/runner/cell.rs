@@ -59,6 +59,7 @@ pub fn result(
         classes,
         at_least: planned.at_least.clone(),
         pages_verified: seen.verified,
+        host_late: seen.host_late,
         attempts: Vec::new(),
         samples: seen
             .samples

@@ -198,7 +198,7 @@ impl Cell<'_, '_> {
         let silent = had >= self.heard + self.budget.silence;
         match self.phase {
             Phase::Draining => (now >= self.drain_until).then(|| self.end_of_drain()),
-            _ if self.time.stopped_until_now() >= self.budget.silence => Some(Ended::Dead {
+            _ if self.time.stopped_until_now() >= self.budget.standstill => Some(Ended::Dead {
                 reason: format!(
                     "its QEMU was stopped by a signal for {}",
                     seconds(self.time.stopped_until_now())

@@ -48,10 +48,11 @@ impl Terminal {
 
     /// A bar above the one of the whole.
     fn bar(&self, prefix: String) -> ProgressBar {
+        // Its looks come first: it is drawn as soon as it is there.
+        let plain = ProgressBar::no_length().with_style(style("{prefix}"));
         let bar = self
             .all
-            .insert_before(self.whole.bar(), ProgressBar::no_length());
-        bar.set_prefix(prefix);
+            .insert_before(self.whole.bar(), plain.with_prefix(prefix));
         bar.enable_steady_tick(TICK);
         bar
     }

@@ -34,6 +34,8 @@ struct ResultView {
     reasons: Vec<String>,
     expected: String,
     ended: String,
+    /// Empty when the guest got its time.
+    late: String,
     /// Empty when the first try was the last.
     tries: String,
     restored: bool,
@@ -109,6 +111,7 @@ impl ResultView {
                 .collect(),
             expected: short(&describe(&record.expected)),
             ended: short(&ended(&record.ended)),
+            late: short(record.host_late.as_deref().unwrap_or_default()),
             tries: match record.attempts.is_empty() {
                 true => String::new(),
                 false => short(&outcomes(record)),
