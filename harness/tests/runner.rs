@@ -107,6 +107,7 @@ async fn run_restored(mut guest: FakeGuest, restored: Option<Restored>) -> Ran {
         }],
         sample_ms: 1000,
         wake: None,
+        detect_after_seconds: None,
     };
     let limits = Limits::default();
     let machine = Machine::default();

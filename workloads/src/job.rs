@@ -9,6 +9,7 @@ use swapmig_workloads::protocol::{Event, Job, VERSION, When};
 
 use crate::channel::Events;
 use crate::console;
+use crate::detectors;
 use crate::machine::{self, MachineError};
 use crate::probes::Probes;
 use crate::sampler::{Sampler, millis};
@@ -55,6 +56,9 @@ fn try_run(line: &[u8], events: &Events) -> Result<u64, JobError> {
     let job = parse(line)?;
     if let Some(missed) = &job.wake {
         wake::wake(missed)?;
+    }
+    if let Some(seconds) = job.detect_after_seconds {
+        detectors::wait(seconds);
     }
     let plan = Plan::new(job.workload, &job.params)?;
     swap::on()?;
@@ -125,8 +129,8 @@ mod tests {
             "",
             "{",
             "[]",
-            r#"{"version":2}"#,
-            r#"{"version":2,"workload":"other"}"#,
+            r#"{"version":3}"#,
+            r#"{"version":3,"workload":"other"}"#,
         ] {
             assert!(
                 matches!(parse(line.as_bytes()), Err(JobError::Line(_))),

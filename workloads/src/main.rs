@@ -6,6 +6,7 @@ mod channel;
 mod check;
 mod console;
 mod crew;
+mod detectors;
 mod init;
 mod job;
 mod machine;

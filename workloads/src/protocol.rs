@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// Version of this protocol; a guest refuses a job of another version.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Name of the virtio-serial port that carries the job and its events.
 pub const JOB_PORT: &str = "org.swapmig.job";
@@ -42,6 +42,10 @@ pub struct Job {
     /// What a guest that slept in a file has missed; filled in when the job is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wake: Option<Wake>,
+    /// After how many seconds the kernel's detectors take something for hung; filled in when it is
+    /// known how slow the guest is. Absent: as the guest booted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detect_after_seconds: Option<u64>,
 }
 
 /// What a guest that was saved and restored lacks: the time of day, and randomness of its own.

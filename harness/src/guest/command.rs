@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! QEMU's command line.
 
-use std::time::Duration;
-
 use camino::Utf8Path;
 
 use crate::accel::Accelerator;
@@ -62,14 +60,10 @@ pub struct CommandLine<'a> {
     pub start: Start,
 }
 
-/// How long a guest may hang before its kernel's own detectors have said so: twice
-/// the time of the hung task detector, which looks no more often, and some.
-pub const DETECTED_WITHIN: Duration = Duration::from_secs(130);
-
 /// What a guest's kernel is told.
 ///
 /// `panic=-1` with `-no-reboot` makes a panic end QEMU at once. The detectors'
-/// times are long enough for a busy host; a guest that trips one is stuck.
+/// times are long enough for an emulated guest; a slower one gets longer ones with its job.
 /// Slabs are not merged, so that the anon_vma's are its own. Interrupts of PCI devices are
 /// routed without ACPI, whose interpreter takes six seconds a device under KASAN and emulation.
 const KERNEL_ARGUMENTS: &str = "console=ttyS0 panic=-1 rdinit=/init pci=noacpi slab_nomerge page_owner=on mitigations=off \

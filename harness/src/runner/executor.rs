@@ -315,7 +315,11 @@ impl Cell<'_, '_> {
         self.seen.timing.restored = self.task.restored.is_some();
         self.budget = Budget::measured(self.task.limits, boot);
         self.enter(Phase::Running);
-        if let Err(error) = guest.send_job(self.task.job).await {
+        let job = Job {
+            detect_after_seconds: Some(self.budget.detect_after.as_secs()),
+            ..self.task.job.clone()
+        };
+        if let Err(error) = guest.send_job(&job).await {
             return Some(Ended::Dead {
                 reason: error.to_string(),
             });

@@ -144,6 +144,7 @@ impl CellRunner {
             probes: self.ready.armed.probes().to_vec(),
             sample_ms: SAMPLE_MS,
             wake: None,
+            detect_after_seconds: None,
         }
     }
 

@@ -117,5 +117,6 @@ pub(crate) fn job() -> Job {
         probes: Vec::new(),
         sample_ms: 1000,
         wake: None,
+        detect_after_seconds: None,
     }
 }
