@@ -123,22 +123,25 @@ impl Lateness {
 
     /// Why the guest's own clocks and detectors are not to be believed, if so.
     pub(super) fn reason(&self) -> Option<String> {
+        let mut reasons = Vec::new();
+        let seconds = |time: Duration| format!("{:.0} s", time.as_secs_f64());
         if !self.stopped.is_zero() {
-            let seconds = self.stopped.as_secs_f64();
-            return Some(format!("QEMU was stopped for {seconds:.0} s"));
+            reasons.push(format!("QEMU was stopped for {}", seconds(self.stopped)));
         }
-        if self.still + self.slept >= STILL {
-            let seconds = (self.still + self.slept).as_secs_f64();
-            return Some(format!(
-                "the host or swapmig stood still for {seconds:.0} s"
+        let still = (self.still + self.slept).saturating_sub(self.stopped);
+        if still >= STILL {
+            reasons.push(format!(
+                "the host or swapmig stood still for {}",
+                seconds(still)
             ));
         }
-        (self.worst >= STARVED).then(|| {
-            format!(
+        if self.worst >= STARVED {
+            reasons.push(format!(
                 "the host is overloaded: for a while the guest got {:.0} % of the CPU time that it asked for",
                 100.0 * (1.0 - self.worst)
-            )
-        })
+            ));
+        }
+        (!reasons.is_empty()).then(|| reasons.join("; "))
     }
 }
 
