@@ -12,7 +12,7 @@ use swapmig::event::CellEvent;
 use swapmig::guest::Signal;
 use swapmig::host::Pulse;
 use swapmig::plan::{Limits, Machine};
-use swapmig::runner::executor::{CONSOLE_MAX, Restored, Task, execute};
+use swapmig::runner::executor::{Restored, Task, execute};
 use swapmig::runner::observation::Observation;
 use swapmig_reports::record::Ended;
 use swapmig_workloads::protocol::{self, Event, Job, Mismatch, Probe, Workload};
@@ -369,17 +369,14 @@ async fn a_trace_is_a_finding_and_what_follows_is_drained() {
         begun(),
         vec![
             console(WARNING),
-            Act::Say(
-                Duration::from_millis(300),
-                Signal::Console(b"the last line\n".to_vec()),
-            ),
+            Act::Say(Duration::from_millis(300), Signal::Console(WARNING.into())),
             Act::Hush,
         ],
     ))
     .await;
     assert_eq!(ran.seen.ended, Ended::StoppedAfterFinding);
     assert!(ran.seen.timing.finding_ms.is_some());
-    assert!(String::from_utf8_lossy(&ran.seen.console).ends_with("the last line\n"));
+    assert_eq!(ran.seen.console.workload.len(), 2);
     assert!(ran.told.iter().any(
         |event| matches!(event, CellEvent::Finding { title } if title.contains("rmap_walk_anon"))
     ));
@@ -423,27 +420,74 @@ async fn a_trace_from_before_the_workload_does_not_stop_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_console_that_prints_for_ever_is_bounded() {
-    let flood = (0..40).map(|_| Act::Say(Duration::ZERO, Signal::Console(vec![b'x'; 1 << 20])));
+async fn a_guest_that_prints_for_ever_is_ended_by_its_limits() {
+    let flood = (0..100_000).map(|_| {
+        Act::Say(
+            Duration::from_millis(100),
+            Signal::Console(b"all is well\n".repeat(10)),
+        )
+    });
     let ran = run(with(begun(), flood.collect())).await;
     assert!(
-        matches!(ran.seen.ended, Ended::Garbage { .. }),
+        matches!(ran.seen.ended, Ended::Slow { .. }),
         "{:?}",
         ran.seen.ended
     );
-    assert!(ran.seen.console.len() <= CONSOLE_MAX);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_trace_hidden_in_a_flood_is_found() {
-    let mut text = WARNING.as_bytes().to_vec();
-    text.resize(CONSOLE_MAX * 2, b'x');
-    let ran = run(with(begun(), vec![say(Signal::Console(text))])).await;
-    assert!(
-        ran.told
+    let flood = || (0..24).map(|_| Act::Say(Duration::ZERO, Signal::Console(vec![b'x'; 1 << 20])));
+    for behind in [true, false] {
+        let mut script = begun();
+        script.extend(flood());
+        script.push(console("\n"));
+        // In two pieces, so that neither tells it alone.
+        let (one, other) = WARNING.split_at(WARNING.len() / 2);
+        script.extend([console(one), console(other)]);
+        if !behind {
+            script.extend(flood());
+        }
+        script.push(event(Event::Done { elapsed_ms: 1 }));
+        let ran = run(script).await;
+        assert_eq!(ran.seen.ended, Ended::StoppedAfterFinding, "{behind}");
+        let findings = ran
+            .told
             .iter()
-            .any(|event| matches!(event, CellEvent::Finding { .. }))
-    );
+            .filter(|event| matches!(event, CellEvent::Finding { .. }))
+            .count();
+        assert_eq!(findings, 1);
+        let title = &ran.seen.console.workload[0].title;
+        assert_eq!(title, "WARNING in rmap_walk_anon");
+        assert!(ran.seen.console.bytes > 24 << 20);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_marks_of_a_workload_are_not_lost_in_a_flood() {
+    let flood = || {
+        let line = b"[    4.000000][   T42] all is well\n";
+        let many = line.repeat((1 << 20) / line.len());
+        (0..24).map(move |_| Act::Say(Duration::ZERO, Signal::Console(many.clone())))
+    };
+    for whole in [true, false] {
+        let mut script = begun();
+        script.extend(flood());
+        if !whole {
+            script.push(console("[    5.000000][   T42] ** 7 printk messages dro"));
+            script.push(console("pped **\n"));
+            script.extend(flood());
+        }
+        script.push(console(
+            "[    6.000000][    T1] swapmig: workload orphan en",
+        ));
+        script.push(console("ds\n"));
+        script.extend(flood());
+        script.push(event(Event::Done { elapsed_ms: 1 }));
+        let ran = run(script).await;
+        assert_eq!(ran.seen.ended, Ended::Done);
+        assert_eq!(ran.seen.console.whole, whole);
+    }
 }
 
 #[tokio::test(start_paused = true)]

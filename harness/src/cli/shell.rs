@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::failure::Failure;
 use super::kernel;
 use super::setting::{Setting, stop_on_signals};
+use crate::guest::bounded::Bound;
 use crate::guest::qemu::{GuestSpec, QemuGuest};
 use crate::guest::ssh::{self, SshKeys};
 use crate::guest::{Guest, Signal};
@@ -68,9 +69,16 @@ pub(super) async fn shell(
         }
         Ok(0)
     });
+    // Nobody wants to know what else it says, but its logs are bounded only while it is listened to.
+    let listen = async {
+        loop {
+            guest.next().await;
+        }
+    };
     let status = tokio::select! {
         status = entered => status.map_err(Failure::host)?.map_err(Failure::host),
         () = stop.cancelled() => Ok(1),
+        () = listen => unreachable!("a guest is listened to for ever"),
     };
     guest.end().await;
     let status = u8::try_from(status?).unwrap_or(1);
@@ -107,6 +115,7 @@ async fn boot(
         initramfs: image.initramfs.clone(),
         keys: Arc::new(SshKeys::of(&image)),
         dir: dir.into(),
+        console: Bound::CONSOLE,
         answer_within: answer_within(setting),
     };
     let mut guest = QemuGuest::boot(&spec, &setting.launcher)

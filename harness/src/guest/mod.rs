@@ -2,6 +2,7 @@
 //! Guests: the trait that the runner drives, and QEMU behind it.
 
 mod api;
+pub mod bounded;
 pub mod command;
 pub mod console;
 pub mod escape;

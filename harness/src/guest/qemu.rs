@@ -23,6 +23,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::bounded::{Bound, BoundedLog};
 use super::command::{CommandLine, DESCRIPTORS, Start};
 use super::console::ConsoleTail;
 use super::launcher::Launcher;
@@ -72,6 +73,8 @@ pub struct GuestSpec {
     pub keys: Arc<SshKeys>,
     /// Existing folder for `console.log` and `qemu.log`.
     pub dir: Utf8PathBuf,
+    /// How much of `console.log` is kept.
+    pub console: Bound,
     /// How long QEMU's monitor and the guest's ssh server may take to answer.
     pub answer_within: Duration,
 }
@@ -185,9 +188,11 @@ impl QemuGuest {
         let console = spec.dir.join("console.log");
         let make = |what, source| GuestError::Channel { what, source };
         // Made here so that it can be read before QEMU opens it.
-        std::fs::write(&console, origin.printed).map_err(|e| make("console", e))?;
-        let tail = ConsoleTail::open(&console).map_err(|e| make("console", e))?;
+        let log = BoundedLog::create(&console, origin.printed, spec.console)
+            .map_err(|e| make("console", e))?;
         let words = spec.dir.join(WORDS);
+        let words_log =
+            BoundedLog::create(&words, b"", Bound::WORDS).map_err(|e| make("qemu.log", e))?;
         let (qmp, job, ssh) = (
             Channel::new("monitor")?,
             Channel::new("job channel")?,
@@ -209,7 +214,7 @@ impl QemuGuest {
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(File::create(&words).map_err(|e| make("qemu.log", e))?);
+            .stderr(words_log.writer().map_err(|e| make("qemu.log", e))?);
         let mut inherited = vec![
             (qmp.theirs, DESCRIPTORS.qmp),
             (job.theirs, DESCRIPTORS.job),
@@ -248,8 +253,9 @@ impl QemuGuest {
         tasks.spawn(wait_for_exit(child, kill.clone(), words, exit_sender));
         // Held by whoever still delivers; its end says that all was delivered.
         let (delivering, delivered) = mpsc::channel::<()>(1);
-        tasks.spawn(follow_console(
-            tail,
+        tasks.spawn(follow_logs(
+            ConsoleTail::of(log),
+            words_log,
             exit.clone(),
             delivered,
             sender.clone(),
@@ -439,16 +445,26 @@ fn last_words(path: &Utf8Path) -> String {
     }
 }
 
-async fn follow_console(
-    mut tail: ConsoleTail,
+/// Delivers the console, and keeps both logs within their bounds.
+async fn follow_logs(
+    mut console: ConsoleTail,
+    mut words: BoundedLog,
     mut exit: watch::Receiver<Option<String>>,
     mut delivered: mpsc::Receiver<()>,
     signals: mpsc::Sender<Signal>,
 ) {
+    let mut bounded = true;
     loop {
         // Asked before reading: what QEMU wrote before its end is then read below.
         let ended = exit.borrow_and_update().clone();
-        let bytes = tail.read_new().unwrap_or_default();
+        let bytes = console.read_new().unwrap_or_default();
+        let mut trimmed = || console.trim().and_then(|()| words.trim(words.length()?));
+        if bounded && let Err(error) = trimmed() {
+            bounded = false;
+            if signals.send(endless(&error)).await.is_err() {
+                return;
+            }
+        }
         if !bytes.is_empty() {
             if signals.send(Signal::Console(bytes)).await.is_err() {
                 return;
@@ -458,6 +474,9 @@ async fn follow_console(
         if let Some(reason) = ended {
             // With QEMU dead the other channels end, too; what they still hold comes first.
             while delivered.recv().await.is_some() {}
+            if let Err(error) = console.settle().and_then(|()| words.settle()) {
+                tracing::warn!("the cut in a guest's log could not be marked: {error}");
+            }
             // An error means that nobody wants to know.
             let _ = signals.send(Signal::Exited { reason }).await;
             return;
@@ -466,6 +485,16 @@ async fn follow_console(
             () = tokio::time::sleep(CONSOLE_POLL) => {}
             _ = exit.changed() => {}
         }
+    }
+}
+
+/// The guest has to go: nothing else keeps its logs from filling the disk.
+fn endless(error: &std::io::Error) -> Signal {
+    Signal::HostFailed {
+        reason: format!(
+            "its logs are longer than what is kept of them, and the file system of the run cannot \
+             give back the rest ({error}): name a folder on another one with --out"
+        ),
     }
 }
 

@@ -7,7 +7,7 @@ use swapmig_reports::record::{CellRecord, Expected, FORMAT, Sample};
 use swapmig_reports::symbolize::Symbolizer;
 
 use super::findings;
-use super::observation::{Observation, holds_workload};
+use super::observation::Observation;
 use super::verdict::{Evidence, judge};
 use crate::plan::PlannedCell;
 use crate::probes::Armed;
@@ -26,7 +26,7 @@ pub fn result(
         armed.classify(&hits)
     };
     let classes = counted(&seen.final_probes());
-    let traces = findings::traces(&seen, planned.workload.name(), symbolizer);
+    let traces = findings::traces(&seen, symbolizer);
     let mut all = traces.workload;
     // A wrong page is noticed after the trace of what made it wrong.
     all.extend(findings::corruption(&seen));
@@ -36,8 +36,7 @@ pub fn result(
     let judgement = judge(&Evidence {
         ended: &seen.ended,
         started: seen.started,
-        console_whole: holds_workload(&seen.console, planned.workload.name())
-            && !seen.tainted_meanwhile(),
+        console_whole: seen.console.whole && !seen.tainted_meanwhile(),
         host_failed: seen.host_failed.as_deref(),
         host_late: seen.host_late.as_deref(),
         findings: &all,

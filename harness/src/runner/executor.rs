@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use swapmig_reports::record::Ended;
-use swapmig_reports::trace;
 use swapmig_workloads::protocol::{self, Event, Job};
 use tokio::time::Instant;
 
 use super::budget::Budget;
+use super::console::Console;
 use super::lateness::Lateness;
 use super::machine;
 use super::observation::{Observation, RawSample, Snapshot};
@@ -17,8 +17,6 @@ use crate::guest::{Guest, Signal};
 use crate::host::Pulse;
 use crate::plan::{Limits, Machine};
 
-/// A guest that prints more than this while its workload runs is ended.
-pub const CONSOLE_MAX: usize = 16 << 20;
 /// How often a console that grows is searched for a trace.
 const TRACE_EVERY: Duration = Duration::from_millis(200);
 /// How long a limit may have passed while signals keep coming.
@@ -82,8 +80,7 @@ pub async fn execute<G: Guest>(
         incapable: None,
         reset: false,
         exited: false,
-        searched: 0,
-        search_from: 0,
+        console: Console::of(task.job.workload.name()),
         search_at: None,
         seen: Observation::default(),
     };
@@ -122,6 +119,7 @@ pub async fn execute<G: Guest>(
     guest.end().await;
     let ended = cell.read_to_end(guest, ended).await;
     let mut seen = cell.seen;
+    seen.console = cell.console.finish();
     seen.ended = ended;
     seen.host_late = cell.time.reason();
     seen.timing.total_ms = millis(started.elapsed());
@@ -153,10 +151,7 @@ struct Cell<'t, 'e> {
     reset: bool,
     /// Whether QEMU is gone already.
     exited: bool,
-    /// How much of the console was searched for traces.
-    searched: usize,
-    /// Where the workload begins on the console.
-    search_from: usize,
+    console: Console,
     /// When the console is to be searched next; absent while it does not grow.
     search_at: Option<Instant>,
     seen: Observation,
@@ -238,7 +233,10 @@ impl Cell<'_, '_> {
     async fn on_signal<G: Guest>(&mut self, guest: &mut G, signal: Signal) -> Option<Ended> {
         self.heard = self.time.had(Instant::now());
         match signal {
-            Signal::Console(bytes) => self.on_console(&bytes),
+            Signal::Console(bytes) => {
+                self.on_console(&bytes);
+                None
+            }
             Signal::Event(Event::Ready {
                 version,
                 cpus,
@@ -266,24 +264,14 @@ impl Cell<'_, '_> {
         }
     }
 
-    fn on_console(&mut self, bytes: &[u8]) -> Option<Ended> {
-        let room = CONSOLE_MAX.saturating_sub(self.seen.console.len());
-        self.seen
-            .console
-            .extend_from_slice(&bytes[..bytes.len().min(room)]);
-        if bytes.len() > room {
-            self.search();
-            return Some(Ended::Garbage {
-                reason: format!("its console printed more than {} MiB", CONSOLE_MAX >> 20),
-            });
-        }
+    fn on_console(&mut self, bytes: &[u8]) {
+        self.console.push(bytes);
         let now = Instant::now();
         self.search_at.get_or_insert(now + TRACE_EVERY);
         if self.phase == Phase::Draining {
             let longest = self.drain_since + self.budget.drain * DRAIN_STRETCH;
             self.drain_until = (now + self.budget.drain).min(longest);
         }
-        None
     }
 
     async fn on_ready<G: Guest>(
@@ -352,7 +340,7 @@ impl Cell<'_, '_> {
             Event::Ready { .. } => {}
             Event::Started { .. } => {
                 self.seen.started = true;
-                self.seen.console_at_start = self.seen.console.len();
+                self.console.started();
                 self.workload_began.get_or_insert_with(Instant::now);
                 self.workload_from.get_or_insert(self.heard);
             }
@@ -411,12 +399,10 @@ impl Cell<'_, '_> {
 
     fn on_exit(&mut self, reason: String) -> Ended {
         self.search();
-        let panicked = trace::parse(&self.seen.console)
-            .into_iter()
-            .find(|report| report.panicked);
+        let panicked = self.console.so_far().panicked;
         match (self.phase, panicked) {
-            (Phase::Booting, Some(report)) => Ended::BootFailed {
-                reason: format!("the kernel panicked: {}", report.title),
+            (Phase::Booting, Some(title)) => Ended::BootFailed {
+                reason: format!("the kernel panicked: {title}"),
             },
             (Phase::Booting, None) if self.reset => Ended::BootFailed {
                 reason: "the guest reset the machine without a word of panic".into(),
@@ -430,16 +416,10 @@ impl Cell<'_, '_> {
     /// Looks for a trace in the part of the console that the workload is responsible for.
     fn search(&mut self) {
         self.search_at = None;
-        if self.found || !self.seen.started || self.searched == self.seen.console.len() {
+        if self.found || !self.seen.started {
             return;
         }
-        self.searched = self.seen.console.len();
-        if self.search_from == 0 {
-            let workload = self.task.job.workload.name();
-            self.search_from = self.seen.workload_begins(workload);
-        }
-        let traces = trace::parse(&self.seen.console[self.search_from..]);
-        if let Some(first) = traces.into_iter().next() {
+        if let Some(first) = self.console.so_far().workload.into_iter().next() {
             self.find(first.title);
         }
     }
@@ -492,11 +472,7 @@ impl Cell<'_, '_> {
                 () = tokio::time::sleep_until(limit) => return ended,
             };
             match signal {
-                Signal::Console(bytes) => {
-                    if self.on_console(&bytes).is_some() {
-                        return ended;
-                    }
-                }
+                Signal::Console(bytes) => self.on_console(&bytes),
                 // How the cell ended is settled; what the guest still has to tell is kept.
                 Signal::Event(event) => drop(self.on_event(event)),
                 Signal::HostFailed { reason } => self.seen.host_failed = Some(reason),

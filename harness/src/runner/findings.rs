@@ -10,8 +10,6 @@ use swapmig_workloads::protocol::Mismatch;
 
 use super::observation::Observation;
 
-/// How many traces a result keeps: the first is the finding, the rest may be its wrecks.
-const TRACES_MAX: usize = 20;
 /// How often the kernel tries a folio, at most, before it gives it up.
 const TRIES_A_FOLIO: u64 = 10;
 /// How many corrupt pages a result describes one by one.
@@ -26,17 +24,13 @@ pub struct Traces {
     pub workload: Vec<Finding>,
 }
 
-/// Reads the traces off a console. A guest whose workload never began has
-/// only boot traces.
-pub fn traces(seen: &Observation, workload: &str, symbolizer: Option<&Symbolizer>) -> Traces {
-    let begins = match seen.started {
-        true => seen.workload_begins(workload),
-        false => seen.console.len(),
-    };
-    let (boot, rest) = seen.console.split_at(begins);
-    let findings = trace::parse(rest)
+/// The traces of a console, those of the workload in source lines.
+pub fn traces(seen: &Observation, symbolizer: Option<&Symbolizer>) -> Traces {
+    let title = |trace: &Report| trace.title.clone();
+    let findings = seen
+        .console
+        .workload
         .iter()
-        .take(TRACES_MAX)
         .enumerate()
         .map(|(at, report)| {
             let at_ms = seen.timing.finding_ms.filter(|_| at == 0);
@@ -44,10 +38,7 @@ pub fn traces(seen: &Observation, workload: &str, symbolizer: Option<&Symbolizer
         })
         .collect();
     Traces {
-        boot: trace::parse(boot)
-            .into_iter()
-            .map(|report| report.title)
-            .collect(),
+        boot: seen.console.boot.iter().map(title).collect(),
         workload: findings,
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod budget;
 pub mod cell;
+pub mod console;
 pub mod dispatch;
 mod events;
 pub mod executor;

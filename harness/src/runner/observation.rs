@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use swapmig_reports::record::{Ended, Timing};
 use swapmig_workloads::protocol::{Mismatch, When};
 
+use super::console::Printed;
+
 /// How many mismatches are kept; all are counted.
 const MISMATCHES_KEPT: usize = 100;
 /// Taints that a trace leaves: bad page (also KASAN's), died, warned, soft lockup.
@@ -42,12 +44,10 @@ pub struct Snapshot {
 pub struct Observation {
     /// How it ended.
     pub ended: Ended,
-    /// Its console, the first bytes up to the runner's limit.
-    pub console: Vec<u8>,
+    /// What its console told.
+    pub console: Printed,
     /// Whether the workload said that it began.
     pub started: bool,
-    /// How much of the console was there when it said so.
-    pub console_at_start: usize,
     /// What the host could not do for the guest, if so.
     pub host_failed: Option<String>,
     /// Why the guest did not get the time that it should have had, if so.
@@ -76,9 +76,8 @@ impl Default for Observation {
             ended: Ended::HarnessFailed {
                 reason: "The cell was not run to its end.".into(),
             },
-            console: Vec::new(),
+            console: Printed::default(),
             started: false,
-            console_at_start: 0,
             host_failed: None,
             host_late: None,
             samples: Vec::new(),
@@ -127,64 +126,11 @@ impl Observation {
         (self.after.tainted & !self.before.tainted) & CRASH_TAINTS != 0
     }
 
-    /// Where on the console the workload begins. Where the kernel lost its word of
-    /// it, the guest's own came about then.
-    pub fn workload_begins(&self, workload: &str) -> usize {
-        mark(&self.console, workload, "begins").unwrap_or(self.console_at_start)
-    }
-
     /// Hits by probe, at the end.
     pub fn final_probes(&self) -> BTreeMap<String, u64> {
         self.samples
             .last()
             .map(|sample| sample.probes.clone())
             .unwrap_or_default()
-    }
-}
-
-/// What the guest's init writes into the kernel's log when it could not send an event.
-const EVENT_LOST: &[u8] = b"swapmig: an event was lost";
-
-/// What the kernel says of messages that it could not print.
-const MESSAGES_DROPPED: &[u8] = b"printk messages dropped";
-
-/// Whether a console holds the workload from its first moment to its last, and
-/// no word of a lost event or message. One that does not may have lost a trace: to a full
-/// disk, or to a kernel that no longer prints.
-pub fn holds_workload(console: &[u8], workload: &str) -> bool {
-    mark(console, workload, "begins")
-        .and_then(|began| mark(&console[began..], workload, "ends"))
-        .is_some()
-        && !lost_messages(console)
-}
-
-/// Whether a console tells of an event or a message that was lost.
-pub fn lost_messages(console: &[u8]) -> bool {
-    [EVENT_LOST, MESSAGES_DROPPED]
-        .iter()
-        .any(|lost| memchr::memmem::find(console, lost).is_some())
-}
-
-/// The end of the line that the guest's init writes into the kernel's log when
-/// the workload begins or ends.
-fn mark(console: &[u8], workload: &str, what: &str) -> Option<usize> {
-    let line = format!("swapmig: workload {workload} {what}");
-    memchr::memmem::find(console, line.as_bytes()).map(|at| at + line.len())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_console_without_the_end_is_told_from_a_whole_one() {
-        let whole = b"swapmig: workload tmpfs begins\nx\nswapmig: workload tmpfs ends\n";
-        assert!(holds_workload(whole, "tmpfs"));
-        assert!(!holds_workload(whole, "orphan"));
-        assert!(!holds_workload(&whole[..40], "tmpfs"));
-        for lost in [EVENT_LOST, MESSAGES_DROPPED] {
-            assert!(!holds_workload(&[whole.as_slice(), lost].concat(), "tmpfs"));
-        }
-        assert!(!holds_workload(b"swapmig: workload tmpfs ends\n", "tmpfs"));
     }
 }

@@ -8,8 +8,8 @@ use swapmig_workloads::protocol::{self, Event};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::console::lost_messages;
 use super::machine;
-use super::observation::lost_messages;
 use crate::guest::launcher::Launcher;
 use crate::guest::qemu::{GuestSpec, QemuGuest};
 use crate::guest::saved::{Key, Saved, SavedError, SavedGuests, Told};

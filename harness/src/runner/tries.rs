@@ -21,6 +21,7 @@ use super::room::room;
 use super::saving;
 use crate::accel::host;
 use crate::event::{CellEvent, Event};
+use crate::guest::bounded::Bound;
 use crate::guest::qemu::{GuestSpec, QemuGuest};
 use crate::guest::saved::{Ingredients, Key, Saved, SavedGuests};
 use crate::guest::ssh::SshKeys;
@@ -166,6 +167,7 @@ impl CellRunner {
             initramfs: self.boot.initramfs.clone(),
             keys: self.boot.keys.clone(),
             dir: dir.into(),
+            console: Bound::CONSOLE,
             answer_within: Duration::from_secs_f64(ANSWER_SECONDS * slowness),
         }
     }

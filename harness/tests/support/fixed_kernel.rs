@@ -8,6 +8,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use swapmig::accel::Accelerator;
 use swapmig::catalogue::Images;
+use swapmig::guest::bounded::Bound;
 use swapmig::guest::launcher::Launcher;
 use swapmig::guest::qemu::{GuestSpec, QemuGuest};
 use swapmig::guest::saved::{Ingredients, Key, Saved, SavedGuests};
@@ -70,6 +71,7 @@ impl FixedKernel {
                 initramfs: image.initramfs.clone(),
                 keys: Arc::new(SshKeys::of(&image)),
                 dir: dir.into(),
+                console: Bound::CONSOLE,
                 answer_within: ANSWER_WITHIN,
             },
             launcher: Launcher::new(Utf8PathBuf::from(swapmig)),

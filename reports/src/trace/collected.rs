@@ -22,6 +22,7 @@ const HEADER_TO_STACK: usize = 64;
 const MAX_ADOPTED: usize = 8;
 
 /// A report whose lines are still being collected.
+#[derive(Clone)]
 pub(super) struct Collected {
     pub(super) what: What,
     pub(super) lines: Vec<String>,

@@ -42,7 +42,7 @@ pub(super) struct Raw<'a> {
 }
 
 /// The beginning of a line whose end has not come yet.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Partial {
     kept: Vec<u8>,
     length: u64,

@@ -52,7 +52,7 @@ static ANNOUNCEMENTS: LazyLock<Regex> = LazyLock::new(|| compile(&ANNOUNCED.join
 static NOISES: LazyLock<Regex> = LazyLock::new(|| compile(&NOISE.join("|")));
 
 /// Takes a log's lines one by one and gives its reports in the order in which they began.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Collector {
     open: Vec<Collected>,
     waiting: Waiting,

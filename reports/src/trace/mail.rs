@@ -11,7 +11,7 @@ const MAX_ENCODED: usize = 76;
 const MIN_BROKEN: usize = 73;
 
 /// Puts the lines together that an encoder of mail has broken.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Mail {
     state: State,
     line: Vec<u8>,

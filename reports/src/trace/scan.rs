@@ -29,7 +29,9 @@ static WAKING: LazyLock<Regex> = LazyLock::new(|| {
 ///
 /// Reports come in the order in which they began. Bytes of any kind are accepted, and it
 /// does not matter where a piece ends.
-#[derive(Default)]
+///
+/// A clone that is finished tells what a log that goes on holds so far.
+#[derive(Default, Clone)]
 pub struct Parser {
     /// Bytes of the log before `partial`.
     at: u64,
@@ -88,7 +90,7 @@ impl Parser {
 }
 
 /// Takes raw lines, and gives messages to the collector.
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Pipeline {
     mail: Mail,
     unwrapper: Unwrapper,

@@ -130,7 +130,7 @@ const TRACES: &[&str] = &[
 ];
 
 /// Reads the stacks of a report line by line.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Reader {
     stacks: Vec<Stack>,
     /// Role of the next trace.

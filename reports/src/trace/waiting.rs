@@ -9,7 +9,7 @@ const MAX_WAITING: usize = 32;
 const PANIC_WITHIN: u64 = 1 << 20;
 
 /// Reports in the order in which they began.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Waiting {
     reports: Vec<Report>,
     /// How many, from the first, wait for no panic any more.

@@ -88,7 +88,7 @@ lazy!(
 );
 
 /// Takes off what stands around the messages of one log.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Unwrapper {
     /// The last line, cleaned.
     clean: String,
