@@ -86,6 +86,15 @@ pub(super) enum Command {
     /// Become a program that ends with its parent.
     #[command(hide = true, name = launcher::COMMAND)]
     ExecWithParent {
+        /// Whether the program can open little of the host.
+        #[arg(long)]
+        confined: bool,
+        /// What a confined program may read.
+        #[arg(long, requires = "confined")]
+        read: Vec<Utf8PathBuf>,
+        /// What a confined program may read and write.
+        #[arg(long, requires = "confined")]
+        write: Vec<Utf8PathBuf>,
         /// Process id of the parent.
         parent: i32,
         /// The program and its arguments.

@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::setting::swapmig;
 use crate::accel;
 use crate::catalogue::{Images, Source};
+use crate::guest::confinement::Strength;
 use crate::guest::launcher::Launcher;
 use crate::guest_binary;
 use crate::home::Home;
@@ -64,7 +65,7 @@ fn package(name: &str) -> String {
 
 /// Looks and tells. Fails when something is lacking without which nothing works.
 pub(super) fn doctor() -> Result<ExitCode, Failure> {
-    let mut findings = vec![qemu()];
+    let mut findings = vec![qemu(), isolation()];
     let home = Home::from_env();
     if let Ok(home) = &home {
         findings.push(accelerator(home)?);
@@ -119,6 +120,24 @@ fn accelerator(home: &Home) -> Result<Finding, Failure> {
         ),
         Err(error) => lacking("accelerator", error.to_string(), package("qemu-system-x86")),
     })
+}
+
+fn isolation() -> Finding {
+    let what = "isolation of guests";
+    match Strength::of_host().lack() {
+        None => there(
+            what,
+            "Landlock keeps QEMU from the host's files and network",
+        ),
+        Some(lack) => Finding {
+            what: what.into(),
+            state: Err(Lack {
+                detail: lack.into(),
+                remedy: Strength::REMEDY.into(),
+                fatal: false,
+            }),
+        },
+    }
 }
 
 fn build_tool(tool: &BuildTool) -> Finding {

@@ -9,6 +9,7 @@ use tracing_subscriber::EnvFilter;
 use super::args::{Cli, Command};
 use super::failure::{self, Failure};
 use super::{doctor, kernel, report, run, shell, triage};
+use crate::guest::confinement::Confinement;
 use crate::guest::launcher;
 
 /// The whole command.
@@ -16,11 +17,26 @@ pub fn main() -> ExitCode {
     failure::keep_words_whole();
     let cli = Cli::parse();
     // Before any thread is started: this process becomes another program.
-    if let Command::ExecWithParent { parent, program } = &cli.command {
+    if let Command::ExecWithParent {
+        confined,
+        read,
+        write,
+        parent,
+        program,
+    } = &cli.command
+    {
+        let confinement = confined.then(|| Confinement {
+            reads: read.clone(),
+            writes: write.clone(),
+        });
         return match program.split_first() {
-            Some((program, arguments)) => {
-                Failure::host(launcher::exec(*parent, program, arguments)).tell()
-            }
+            Some((program, arguments)) => Failure::host(launcher::exec(
+                *parent,
+                confinement.as_ref(),
+                program,
+                arguments,
+            ))
+            .tell(),
             None => ExitCode::from(2),
         };
     }

@@ -5,12 +5,14 @@
 //! killed when its parent dies and then becomes the program. A signal that
 //! kills `swapmig` before it could clean up so leaves no QEMU behind.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
+
+use super::confinement::Confinement;
 
 /// The hidden command's name.
 pub const COMMAND: &str = "exec-with-parent";
@@ -30,11 +32,32 @@ impl Launcher {
     /// A command that becomes `program` and dies with the thread that spawns it,
     /// which therefore has to live as long as the program shall.
     pub fn command(&self, program: &Utf8Path) -> Command {
+        self.becoming(program, &[])
+    }
+
+    /// The same, and the program can open little of the host: see [`Confinement`].
+    pub fn confined(&self, program: &Utf8Path, to: &Confinement) -> Command {
+        let named = |option, files: &[Utf8PathBuf]| -> Vec<OsString> {
+            files
+                .iter()
+                .flat_map(|file| [OsString::from(option), file.into()])
+                .collect()
+        };
+        let options = [
+            vec!["--confined".into()],
+            named("--read", &to.reads),
+            named("--write", &to.writes),
+        ];
+        self.becoming(program, &options.concat())
+    }
+
+    fn becoming(&self, program: &Utf8Path, options: &[OsString]) -> Command {
         let mut command = Command::new(&self.swapmig);
         // Not in our group: Ctrl-C is ours to handle, and then the guests are ended in order.
         command.process_group(0);
         command
             .arg(COMMAND)
+            .args(options)
             .arg(getpid().as_raw_nonzero().to_string())
             .arg(program);
         command
@@ -42,13 +65,23 @@ impl Launcher {
 }
 
 /// The hidden command: becomes the program, or tells why it can't.
-pub fn exec(parent: i32, program: &OsString, arguments: &[OsString]) -> std::io::Error {
+pub fn exec(
+    parent: i32,
+    confinement: Option<&Confinement>,
+    program: &OsStr,
+    arguments: &[OsString],
+) -> std::io::Error {
     if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
         return error.into();
     }
     // The parent may have died before the kernel knew our wish.
     if getppid() != Pid::from_raw(parent) {
         return std::io::Error::other("swapmig ended before its guest was started");
+    }
+    if let Some(confinement) = confinement
+        && let Err(error) = confinement.enter(program)
+    {
+        return std::io::Error::other(error);
     }
     Command::new(program).args(arguments).exec()
 }

@@ -4,6 +4,7 @@
 mod api;
 pub mod bounded;
 pub mod command;
+pub mod confinement;
 pub mod console;
 pub mod escape;
 pub mod jobport;

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::bounded::{Bound, BoundedLog};
 use super::command::{CommandLine, DESCRIPTORS, Start};
+use super::confinement::Confinement;
 use super::console::ConsoleTail;
 use super::launcher::Launcher;
 use super::monitor::Monitor;
@@ -209,7 +210,7 @@ impl QemuGuest {
             start: origin.start,
         }
         .arguments();
-        let mut command = launcher.command(QEMU.into());
+        let mut command = launcher.confined(QEMU.into(), &its_files(spec, &console));
         command
             .args(arguments)
             .stdin(Stdio::null())
@@ -395,6 +396,24 @@ fn wake() -> Result<Wake, GuestError> {
 fn into_tokio(stream: StdUnixStream) -> std::io::Result<UnixStream> {
     stream.set_nonblocking(true)?;
     UnixStream::from_std(stream)
+}
+
+/// All that QEMU may open of the host, its own program and libraries apart.
+fn its_files(spec: &GuestSpec, console: &Utf8Path) -> Confinement {
+    let inherited = [DESCRIPTORS.swap, DESCRIPTORS.memory];
+    let device = match spec.accelerator {
+        Accelerator::Kvm => Some("/dev/kvm".into()),
+        Accelerator::Tcg => None,
+    };
+    Confinement {
+        reads: vec![spec.kernel.clone(), spec.initramfs.clone()],
+        writes: inherited
+            .iter()
+            .map(|fd| format!("/proc/self/fd/{fd}").into())
+            .chain([console.to_owned()])
+            .chain(device)
+            .collect(),
+    }
 }
 
 /// A sparse file without a name: gone with the last process that holds it.

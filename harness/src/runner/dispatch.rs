@@ -19,6 +19,7 @@ use super::tries::{Boot, CellRunner};
 use crate::accel::Choice;
 use crate::catalogue::{CatalogueError, Images};
 use crate::event::{Event, Sink, SinkError};
+use crate::guest::confinement::Strength;
 use crate::guest::launcher::Launcher;
 use crate::guest::saved::{Saved, SavedGuests};
 use crate::guest::ssh::SshKeys;
@@ -184,6 +185,9 @@ async fn cells(
     events: &Events,
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
+    if let Some(lack) = Strength::of_host().lack() {
+        events.send(Event::Note(format!("{lack}: {}", Strength::REMEDY)));
+    }
     let Todo {
         missing,
         bound,

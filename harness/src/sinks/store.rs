@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Keeps a run's directory complete at every moment.
+//!
+//! Of a guest that sends events for ever, the first are kept, and what tells how it ended. Its
+//! counts are not among them: the last ones are in the cell's result.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -15,9 +18,11 @@ use crate::run_dir::{CELL, RunDir, RunDirError, write_json};
 
 /// Events of one cell's guest beyond this many bytes are not kept.
 const EVENTS_MAX: usize = 8 << 20;
+/// How many bytes more there are for those that tell how it ended.
+const LAST_MAX: usize = 1 << 20;
 
-/// The line that says so.
-const CUT: &[u8] = b"{\"cut\":\"further events were not kept\"}\n";
+/// The line that says that something is missing from here on.
+const CUT: &[u8] = b"{\"cut\":\"of what follows only the last events were kept\"}\n";
 
 /// Writes `run.json`, `cell.json` and `events.jsonl`.
 pub struct Store {
@@ -29,6 +34,29 @@ pub struct Store {
 struct EventFile {
     file: File,
     room: usize,
+    /// There was more than there is room for.
+    cut: bool,
+}
+
+impl EventFile {
+    fn keep(&mut self, line: &[u8], last: bool) -> std::io::Result<()> {
+        if !self.cut && line.len() > self.room {
+            self.cut = true;
+            self.room = LAST_MAX;
+            self.file.write_all(CUT)?;
+        }
+        if line.len() > self.room || self.cut && !last {
+            return Ok(());
+        }
+        self.room -= line.len();
+        self.file.write_all(line)
+    }
+}
+
+/// Whether an event tells how a workload ended.
+fn is_last(event: &protocol::Event) -> bool {
+    use protocol::Event::{Done, Incapable, Snapshot};
+    matches!(event, Snapshot { .. } | Incapable { .. } | Done { .. })
 }
 
 #[derive(Serialize)]
@@ -78,6 +106,7 @@ impl Store {
                 new.insert(EventFile {
                     file,
                     room: EVENTS_MAX,
+                    cut: false,
                 })
             }
         };
@@ -87,16 +116,7 @@ impl Store {
         })
         .map_err(|e| error(e.into()))?;
         line.push(b'\n');
-        if line.len() > kept.room {
-            if kept.room > 0 {
-                kept.room = 0;
-                line = CUT.to_vec();
-            } else {
-                return Ok(());
-            }
-        }
-        kept.room = kept.room.saturating_sub(line.len());
-        kept.file.write_all(&line).map_err(error)
+        kept.keep(&line, is_last(event)).map_err(error)
     }
 }
 
@@ -139,5 +159,43 @@ impl Sink for Store {
             }
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use camino::Utf8Path;
+    use swapmig_workloads::protocol::Event as Said;
+
+    #[test]
+    fn of_events_for_ever_the_first_and_the_last_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir::create(Utf8Path::from_path(dir.path()).unwrap().join("run")).unwrap();
+        let cell = CellId {
+            line: "6.12".into(),
+            variant: "fixed".into(),
+            workload: "tmpfs".into(),
+            seed: 1,
+        };
+        let path = run.fresh_cell(&cell).unwrap().join("events.jsonl");
+        let mut store = Store::new(run);
+        let mut say = |event| store.guest_event(&cell, 1, &event).unwrap();
+        for pages in 0..200_000 {
+            say(Said::Verified { pages });
+        }
+        let reason = "x".repeat(protocol::LINE_MAX - 100);
+        for _ in 0..100 {
+            say(Said::Incapable {
+                reason: reason.clone(),
+            });
+        }
+        say(Said::Done { elapsed_ms: 7 });
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(text.len() <= EVENTS_MAX + CUT.len() + LAST_MAX);
+        assert_eq!(text.matches("\"cut\"").count(), 1);
+        assert!(text.starts_with("{\"host_ms\":1,\"event\":\"verified\",\"pages\":0}\n"));
+        assert!(text.ends_with("\"elapsed_ms\":7}\n"));
+        assert_eq!(text.matches("incapable").count(), 4);
     }
 }
