@@ -95,6 +95,9 @@ pub(super) enum Command {
         /// What a confined program may read and write.
         #[arg(long, requires = "confined")]
         write: Vec<Utf8PathBuf>,
+        /// A descriptor that a confined program inherits.
+        #[arg(long, requires = "confined")]
+        inherit: Vec<i32>,
         /// Process id of the parent.
         parent: i32,
         /// The program and its arguments.

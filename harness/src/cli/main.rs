@@ -21,6 +21,7 @@ pub fn main() -> ExitCode {
         confined,
         read,
         write,
+        inherit,
         parent,
         program,
     } = &cli.command
@@ -28,6 +29,7 @@ pub fn main() -> ExitCode {
         let confinement = confined.then(|| Confinement {
             reads: read.clone(),
             writes: write.clone(),
+            inherits: inherit.clone(),
         });
         return match program.split_first() {
             Some((program, arguments)) => Failure::host(launcher::exec(

@@ -44,6 +44,8 @@ pub struct Confinement {
     pub reads: Vec<Utf8PathBuf>,
     /// Files and devices to read and write.
     pub writes: Vec<Utf8PathBuf>,
+    /// Descriptors that it inherits, beside its standard streams.
+    pub inherits: Vec<i32>,
 }
 
 /// Why a program could not be confined.
@@ -55,6 +57,8 @@ impl Confinement {
     /// Confines this process, for ever, and all that it becomes or starts. `program` is what it
     /// is about to become.
     pub fn enter(&self, program: &OsStr) -> Result<(), ConfinementError> {
+        let standard = [0, 1, 2];
+        close_fds::set_fds_cloexec(3, &[&standard, self.inherits.as_slice()].concat());
         let read = AccessFs::from_read(WANTED);
         let change =
             AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate | AccessFs::IoctlDev;

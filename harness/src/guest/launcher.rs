@@ -47,6 +47,10 @@ impl Launcher {
             vec!["--confined".into()],
             named("--read", &to.reads),
             named("--write", &to.writes),
+            to.inherits
+                .iter()
+                .flat_map(|fd| ["--inherit".into(), fd.to_string().into()])
+                .collect(),
         ];
         self.becoming(program, &options.concat())
     }

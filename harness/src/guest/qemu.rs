@@ -210,12 +210,6 @@ impl QemuGuest {
             start: origin.start,
         }
         .arguments();
-        let mut command = launcher.confined(QEMU.into(), &its_files(spec, &console));
-        command
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(words_log.writer().map_err(|e| make("qemu.log", e))?);
         let mut inherited = vec![
             (qmp.theirs, DESCRIPTORS.qmp),
             (job.theirs, DESCRIPTORS.job),
@@ -226,6 +220,16 @@ impl QemuGuest {
             let memory = memory.try_clone().map_err(|e| make("memory", e))?;
             inherited.push((memory.into(), DESCRIPTORS.memory));
         }
+        let confinement = Confinement {
+            inherits: inherited.iter().map(|(_, fd)| *fd).collect(),
+            ..its_files(spec, &console)
+        };
+        let mut command = launcher.confined(QEMU.into(), &confinement);
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(words_log.writer().map_err(|e| make("qemu.log", e))?);
         command
             .fd_mappings(
                 inherited
@@ -413,6 +417,7 @@ fn its_files(spec: &GuestSpec, console: &Utf8Path) -> Confinement {
             .chain([console.to_owned()])
             .chain(device)
             .collect(),
+        inherits: Vec::new(),
     }
 }
 

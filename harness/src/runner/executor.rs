@@ -344,7 +344,10 @@ impl Cell<'_, '_> {
                 self.workload_began.get_or_insert_with(Instant::now);
                 self.workload_from.get_or_insert(self.heard);
             }
-            Event::ProbesRefused { refused } => self.seen.refused_probes = refused,
+            Event::ProbesRefused { mut refused } => {
+                refused.retain(|name, _| self.is_asked(name));
+                self.seen.refused_probes = refused;
+            }
             Event::Snapshot {
                 when,
                 vmstat,
@@ -368,9 +371,8 @@ impl Cell<'_, '_> {
                 mut probes,
                 vmstat,
             } => {
-                probes
-                    .retain(|name, _| self.task.job.probes.iter().any(|probe| probe.name == *name));
-                self.seen.add_sample(RawSample {
+                probes.retain(|name, _| self.is_asked(name));
+                self.seen.samples.add(RawSample {
                     at_ms,
                     probes,
                     vmstat,
@@ -395,6 +397,11 @@ impl Cell<'_, '_> {
             }
         }
         None
+    }
+
+    /// Whether the guest was asked for a probe of this name.
+    fn is_asked(&self, name: &str) -> bool {
+        self.task.job.probes.iter().any(|probe| probe.name == name)
     }
 
     fn on_exit(&mut self, reason: String) -> Ended {

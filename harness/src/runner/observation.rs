@@ -14,6 +14,10 @@ const MISMATCHES_KEPT: usize = 100;
 const CRASH_TAINTS: u64 = 1 << 5 | 1 << 7 | 1 << 9 | 1 << 14;
 /// How many samples are kept: an hour of one a second.
 const SAMPLES_KEPT: usize = 3600;
+/// How many counters are kept in all samples: as many as make a result of 20 MiB.
+const COUNTERS_KEPT: usize = 200_000;
+/// Longer than any name of a counter, in bytes.
+const NAME_MAX: usize = 64;
 
 /// Counters of the guest at a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +43,40 @@ pub struct Snapshot {
     pub tainted: u64,
 }
 
+/// Counters over time, as many as a result may hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Samples {
+    kept: Vec<RawSample>,
+    /// How many counters they hold.
+    counters: usize,
+}
+
+impl Samples {
+    /// Takes note of counters. Of too many samples the last one is replaced,
+    /// so that the final counts are never lost.
+    pub fn add(&mut self, mut sample: RawSample) {
+        sample.vmstat.retain(|name, _| name.len() <= NAME_MAX);
+        let counters = sample.counters();
+        let full = self.kept.len() >= SAMPLES_KEPT || self.counters + counters > COUNTERS_KEPT;
+        if full && let Some(last) = self.kept.pop() {
+            self.counters -= last.counters();
+        }
+        self.counters += counters;
+        self.kept.push(sample);
+    }
+
+    /// Oldest first.
+    pub fn iter(&self) -> std::slice::Iter<'_, RawSample> {
+        self.kept.iter()
+    }
+}
+
+impl RawSample {
+    fn counters(&self) -> usize {
+        self.probes.len() + self.vmstat.len()
+    }
+}
+
 /// What was seen of a guest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observation {
@@ -53,7 +91,7 @@ pub struct Observation {
     /// Why the guest did not get the time that it should have had, if so.
     pub host_late: Option<String>,
     /// Samples, oldest first; the last one holds the final counts.
-    pub samples: Vec<RawSample>,
+    pub samples: Samples,
     /// Probes that the guest's kernel refused, and what it said.
     pub refused_probes: BTreeMap<String, String>,
     /// Pages verified.
@@ -80,7 +118,7 @@ impl Default for Observation {
             started: false,
             host_failed: None,
             host_late: None,
-            samples: Vec::new(),
+            samples: Samples::default(),
             refused_probes: BTreeMap::new(),
             verified: 0,
             mismatches: Vec::new(),
@@ -104,15 +142,6 @@ impl Observation {
         }
     }
 
-    /// Takes note of counters. Of too many samples the last one is replaced,
-    /// so that the final counts are never lost.
-    pub fn add_sample(&mut self, sample: RawSample) {
-        if self.samples.len() >= SAMPLES_KEPT {
-            self.samples.pop();
-        }
-        self.samples.push(sample);
-    }
-
     /// Takes note of a snapshot.
     pub fn add_snapshot(&mut self, when: When, snapshot: Snapshot) {
         match when {
@@ -129,6 +158,7 @@ impl Observation {
     /// Hits by probe, at the end.
     pub fn final_probes(&self) -> BTreeMap<String, u64> {
         self.samples
+            .iter()
             .last()
             .map(|sample| sample.probes.clone())
             .unwrap_or_default()

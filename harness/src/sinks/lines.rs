@@ -60,6 +60,11 @@ pub(super) fn kernel(name: &str, record: &KernelRecord) -> String {
     }
 }
 
+/// A remark, which may tell what a guest did.
+pub(super) fn note(text: &str) -> String {
+    swapmig_reports::text::line(text, 1000)
+}
+
 /// Text that a guest may have had a hand in, made harmless for a terminal.
 pub(super) fn harmless(text: &str) -> String {
     swapmig_reports::text::line(text, 300)

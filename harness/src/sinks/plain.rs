@@ -50,7 +50,7 @@ impl<W: Write + Send> Sink for Plain<W> {
                     record.cells.len()
                 ));
             }
-            Event::Note(text) => self.line(text),
+            Event::Note(text) => self.line(&lines::note(text)),
             Event::Kernel {
                 name,
                 what: KernelEvent::Progress { what, done, total },

@@ -125,7 +125,7 @@ impl Sink for Terminal {
                     .start(&record.plan, record.cells.len() as u64, *done as u64);
                 self.whole.bar().enable_steady_tick(TICK);
             }
-            Event::Note(text) => self.say(text),
+            Event::Note(text) => self.say(&lines::note(text)),
             Event::Kernel {
                 name,
                 what: KernelEvent::Progress { what, done, total },
