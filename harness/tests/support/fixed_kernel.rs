@@ -39,7 +39,7 @@ pub(crate) fn cache() -> TempDir {
 /// The fixed kernel, and all that starts a guest of it.
 pub(crate) struct FixedKernel {
     store: SavedGuests,
-    spec: GuestSpec,
+    pub(crate) spec: GuestSpec,
     launcher: Launcher,
     _cache: TempDir,
 }
