@@ -5,6 +5,7 @@ pub mod accel;
 pub mod catalogue;
 pub mod cli;
 pub mod event;
+pub mod files;
 pub mod guest;
 pub mod guest_binary;
 pub mod home;

@@ -5,7 +5,7 @@
 //! which grow: so a run that was killed or met a full disk is readable.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 
@@ -13,6 +13,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::FlockOperation;
 use serde::Serialize;
 use swapmig_reports::record::{Attempt, CellId, CellRecord, RunRecord, Status};
+
+use crate::files;
 
 /// The file of a cell's result, within the cell's folder.
 pub const CELL: &str = "cell.json";
@@ -92,7 +94,11 @@ impl RunDir {
     pub fn open(path: Utf8PathBuf) -> Result<Self, RunDirError> {
         let record = path.join("run.json");
         match fs::metadata(&record) {
-            Ok(_) => Self::locked(path),
+            Ok(_) => {
+                let run = Self::locked(path)?;
+                run.sweep();
+                Ok(run)
+            }
             Err(source) => Err(RunDirError::Read {
                 path: record,
                 source,
@@ -114,6 +120,17 @@ impl RunDir {
             }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(RunDirError::Busy { path }),
             Err(error) => Err(read(error.into())),
+        }
+    }
+
+    /// Removes what a harness that was killed has left. No file of a run begins with a dot, and
+    /// the folders of cells without a result are made anew.
+    fn sweep(&self) {
+        self.remove_scratch();
+        let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
+        for entry in entries.filter(|entry| entry.file_name().as_encoded_bytes()[0] == b'.') {
+            // What cannot be removed is in nobody's way.
+            let _ = fs::remove_file(entry.path());
         }
     }
 
@@ -255,15 +272,7 @@ pub fn write_json(path: &Utf8Path, value: &impl Serialize) -> Result<(), RunDirE
 
 /// Writes a file, whole or not at all, and onto the disk.
 pub fn write_whole(path: &Utf8Path, content: &[u8]) -> Result<(), RunDirError> {
-    let write = || -> io::Result<()> {
-        let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-        let mut file = tempfile::NamedTempFile::new_in(dir)?;
-        file.write_all(content)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        File::open(dir)?.sync_all()
-    };
-    write().map_err(|source| RunDirError::Write {
+    files::write_whole(path, content, 0o600).map_err(|source| RunDirError::Write {
         path: path.into(),
         source,
     })
@@ -380,6 +389,27 @@ mod tests {
             RunDir::open(path.clone()).is_ok()
         });
         assert!(opened);
+    }
+
+    #[test]
+    fn what_a_killed_harness_left_is_removed_by_whoever_goes_on() {
+        let (_keep, path) = scratch();
+        let run = RunDir::create(path.clone()).unwrap();
+        run.write("run.json", b"{}").unwrap();
+        let scratch = run.fresh_scratch().unwrap();
+        fs::write(scratch.join("initramfs.cpio"), "with its keys").unwrap();
+        run.scratch_for("6.12.fixed").unwrap();
+        for left in [".run.json.new", ".tmpAb12Cd"] {
+            fs::write(path.join(left), "half").unwrap();
+        }
+        drop(run);
+        RunDir::open(path.clone()).unwrap();
+        let mut left: Vec<_> = fs::read_dir(&path)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["cells", "run.json"]);
     }
 
     #[test]

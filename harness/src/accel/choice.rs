@@ -5,6 +5,7 @@
 //! So a guest of 200 bytes (`probe.S`) is run under emulation and under
 //! KVM; KVM is chosen only when it ends, and no later than emulation does.
 
+use std::fs::File;
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
+use crate::files;
 use crate::guest::launcher::Launcher;
 
 /// The tiny guest, assembled from `probe.S`.
@@ -142,11 +144,9 @@ pub fn choose(dir: &Utf8Path, launcher: &Launcher) -> Result<Choice, AccelError>
         choice: choice.clone(),
     };
     // Only a cache: without it the proof is made again.
-    if let Ok(text) = serde_json::to_string_pretty(&cached)
-        && let Ok(mut file) = tempfile::NamedTempFile::new_in(dir)
-        && file.write_all(text.as_bytes()).is_ok()
-    {
-        let _ = file.persist(&cache);
+    if let Ok(text) = serde_json::to_string_pretty(&cached) {
+        let _ = std::fs::remove_file(&cache);
+        let _ = files::write_whole(&cache, text.as_bytes(), 0o600);
     }
     Ok(choice)
 }
@@ -160,12 +160,11 @@ fn prove(
         dir: dir.into(),
         source,
     };
-    let mut guest = tempfile::NamedTempFile::new_in(dir).map_err(scratch)?;
+    // Without a name, so that nothing is left of it.
+    let mut guest = tempfile::tempfile_in(dir).map_err(scratch)?;
     guest.write_all(PROBE).map_err(scratch)?;
-    let path = Utf8Path::from_path(guest.path())
-        .ok_or_else(|| scratch(std::io::Error::other("its name is not UTF-8")))?;
 
-    let emulated = match run(launcher, Accelerator::Tcg, path, EMULATION_LIMIT)? {
+    let emulated = match run(launcher, Accelerator::Tcg, &guest, EMULATION_LIMIT)? {
         Proof::Ran(time) => time,
         Proof::Spun(limit) => {
             return Err(AccelError::Unusable(format!(
@@ -180,7 +179,7 @@ fn prove(
         Ok(()) => Ok(run(
             launcher,
             Accelerator::Kvm,
-            path,
+            &guest,
             emulated * 4 + Duration::from_secs(2),
         )?),
     };
@@ -241,7 +240,7 @@ fn kvm_access() -> Result<(), String> {
 fn run(
     launcher: &Launcher,
     accelerator: Accelerator,
-    guest: &Utf8Path,
+    guest: &File,
     limit: Duration,
 ) -> Result<Proof, AccelError> {
     let no_qemu = |source| AccelError::NoQemu {
@@ -264,9 +263,9 @@ fn run(
             "-device",
             "isa-debug-exit,iobase=0x501,iosize=1",
             "-kernel",
-            guest.as_str(),
+            "/proc/self/fd/0",
         ])
-        .stdin(Stdio::null())
+        .stdin(guest.try_clone().map_err(no_qemu)?)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

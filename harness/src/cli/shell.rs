@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::failure::Failure;
 use super::kernel;
 use super::setting::{Setting, stop_on_signals};
+use crate::files::Temporary;
 use crate::guest::bounded::Bound;
 use crate::guest::qemu::{GuestSpec, QemuGuest};
 use crate::guest::ssh::{self, SshKeys};
@@ -43,13 +44,8 @@ pub(super) async fn shell(
     }
     let setting = Setting::find()?;
     let stop = stop_on_signals()?;
-    let scratch = tempfile::tempdir().map_err(Failure::host)?;
-    let dir = Utf8Path::from_path(scratch.path()).ok_or_else(|| {
-        Failure::Host(miette::miette!(
-            "The temporary folder's name is not UTF-8; set TMPDIR to another one."
-        ))
-    })?;
-    let mut guest = boot(&setting, line, variant, dir, &stop).await?;
+    let scratch = Temporary::new_in(setting.home.root(), "shell-").map_err(Failure::host)?;
+    let mut guest = boot(&setting, line, variant, scratch.path(), &stop).await?;
     let (stream, keys) = guest.ssh().map_err(Failure::host)?;
     let within = answer_within(&setting);
     let (fetch, command) = (fetch.to_vec(), command.join(" "));

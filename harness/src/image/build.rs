@@ -48,7 +48,7 @@ impl Image {
     pub fn build(spec: &ImageSpec, out_dir: &Utf8Path) -> Result<Self, Error> {
         let mut archive = contents(spec)?;
         let digest = digest(&archive, out_dir)?;
-        let host = keys::host(&spec.tools)?;
+        let host = keys::host(&spec.tools, out_dir)?;
         let (client_key, authorized) = keys::client()?;
         put_secret(&mut archive, "/etc/dropbear/host_ed25519", host.dropbear);
         put_secret(

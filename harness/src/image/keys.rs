@@ -49,15 +49,15 @@ pub(super) struct HostKey {
     pub(super) public_blob: Vec<u8>,
 }
 
-/// Has dropbearkey make a host key.
-pub(super) fn host(tools: &Tools) -> Result<HostKey, Error> {
+/// Has dropbearkey make a host key, in a folder of its own within `dir`.
+pub(super) fn host(tools: &Tools, dir: &Utf8Path) -> Result<HostKey, Error> {
     let program = tools.dropbearkey()?;
     let failed = |problem: String| Error::HostKey {
         path: program.clone(),
         problem,
     };
-    let folder = tempfile::tempdir().map_err(|source| Error::Write {
-        path: camino::Utf8PathBuf::from_path_buf(std::env::temp_dir()).unwrap_or_default(),
+    let folder = tempfile::tempdir_in(dir).map_err(|source| Error::Write {
+        path: dir.to_owned(),
         source,
     })?;
     let file = Utf8Path::from_path(folder.path())

@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::error::KernelError;
 use super::patch::PatchFile;
 use super::source::remove;
+use crate::files;
 
 /// A source tree with its journal beside it. Whoever uses it holds the source's lock.
 #[derive(Debug, Clone)]
@@ -193,19 +195,10 @@ pub(super) fn write_synced(
     permissions: Option<fs::Permissions>,
 ) -> Result<(), KernelError> {
     let dir = path.parent().unwrap_or(Utf8Path::new("."));
-    let write = || -> io::Result<()> {
-        fs::create_dir_all(dir)?;
-        let mut file = tempfile::NamedTempFile::new_in(dir)?;
-        file.write_all(bytes)?;
-        let mode =
-            permissions.unwrap_or_else(|| std::os::unix::fs::PermissionsExt::from_mode(0o644));
-        file.as_file().set_permissions(mode)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().map_err(KernelError::io("write", path))?;
-    sync_dir(dir)
+    let mode = permissions.map_or(0o644, |permissions| permissions.mode());
+    fs::create_dir_all(dir)
+        .and_then(|()| files::write_whole(path, bytes, mode))
+        .map_err(KernelError::io("write", path))
 }
 
 /// Make a directory's entries last.

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The folder of saved guests: opened verified, taken in whole, the oldest removed.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
 use super::record::{About, Manifest, again};
 use super::{Key, Saved, Told};
+use crate::files::{self, Temporary};
 use crate::guest::ssh::SshKeys;
 use crate::home::{Home, HomeError};
 
@@ -22,8 +21,6 @@ const KEPT: usize = 32;
 const SPARE: u64 = 256 << 20;
 /// How the folder of a guest begins that is being taken in.
 const NEW: &str = "new-";
-/// A folder that is this old and still being taken in belongs to a process that died.
-const STALE: Duration = Duration::from_secs(3600);
 
 const SAVED: &str = "saved.json";
 const MEMORY: &str = "memory";
@@ -97,6 +94,7 @@ impl SavedGuests {
             .mode(0o700)
             .create(&dir)
             .map_err(file_error(&dir))?;
+        files::sweep(&dir, NEW).map_err(file_error(&dir))?;
         Ok(Self { home, dir })
     }
 
@@ -128,12 +126,7 @@ impl SavedGuests {
         let bytes = u64::from(memory_mib) << 20;
         // A write to memory that the disk has no room for would kill QEMU.
         self.home.require_free(bytes + SPARE, "saving a guest")?;
-        let nameless = || {
-            let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
-            rustix::fs::open(self.dir.as_std_path(), flags, Mode::RUSR | Mode::WUSR)
-                .map(File::from)
-                .map_err(|errno| file_error(&self.dir)(errno.into()))
-        };
+        let nameless = || files::nameless(&self.dir).map_err(file_error(&self.dir));
         let (memory, state) = (nameless()?, nameless()?);
         memory.set_len(bytes).map_err(file_error(&self.dir))?;
         Ok(Cradle { memory, state })
@@ -141,13 +134,8 @@ impl SavedGuests {
 
     /// Takes a guest that has been saved, and was ended, into the store.
     pub fn keep(&self, key: &Key, cradle: Cradle, told: Told) -> Result<Saved, SavedError> {
-        let made = tempfile::Builder::new()
-            .prefix(NEW)
-            .permissions(Permissions::from_mode(0o700))
-            .tempdir_in(&self.dir)
-            .map_err(file_error(&self.dir))?;
-        let path = Utf8Path::from_path(made.path()).unwrap_or(&self.dir);
-        let within = |name: &str| path.join(name);
+        let made = Temporary::new_in(&self.dir, NEW).map_err(file_error(&self.dir))?;
+        let within = |name: &str| made.path().join(name);
         let about = About {
             key: key.clone(),
             boot_ms: u64::try_from(told.boot.as_millis()).unwrap_or(u64::MAX),
@@ -164,8 +152,12 @@ impl SavedGuests {
         write(&within(SAVED), &text)?;
         write(&within(CONSOLE), &told.console)?;
         // Last: until then a process that dies leaves next to nothing.
-        name(&cradle.state, &within(STATE))?;
-        name(&cradle.memory, &within(MEMORY))?;
+        for (file, path) in [
+            (&cradle.state, within(STATE)),
+            (&cradle.memory, within(MEMORY)),
+        ] {
+            files::name(file, &path).map_err(file_error(&path))?;
+        }
         let dir = self.dir.join(key.as_str());
         match fs::rename(made.path(), &dir) {
             Ok(()) => {}
@@ -186,8 +178,7 @@ impl SavedGuests {
         remove(&self.dir.join(key.as_str()))
     }
 
-    /// Keeps what was used last, and nothing of processes that died. What cannot be removed now
-    /// is tried again another time.
+    /// Keeps what was used last. What cannot be removed now is tried again another time.
     fn prune(&self) {
         let Ok(entries) = fs::read_dir(&self.dir) else {
             return;
@@ -199,13 +190,10 @@ impl SavedGuests {
             let name = path.file_name().unwrap_or_default();
             name.to_string_lossy().starts_with(NEW)
         };
-        let (new, mut kept): (Vec<_>, Vec<_>) = used.partition(|(_, path)| is_new(path));
+        let mut kept: Vec<_> = used.filter(|(_, path)| !is_new(path)).collect();
         kept.sort();
         let surplus = kept.len().saturating_sub(KEPT);
-        let stale = new
-            .into_iter()
-            .filter(|(at, _)| at.elapsed().is_ok_and(|age| age > STALE));
-        for (_, path) in kept.into_iter().take(surplus).chain(stale) {
+        for (_, path) in kept.into_iter().take(surplus) {
             let _ = fs::remove_dir_all(path);
         }
     }
@@ -268,14 +256,6 @@ fn hash(file: &File) -> io::Result<blake3::Hash> {
     Ok(hasher.finalize())
 }
 
-/// Gives a file without a name one.
-fn name(file: &File, path: &Utf8Path) -> Result<(), SavedError> {
-    let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let named = path.as_std_path();
-    rustix::fs::linkat(CWD, nameless, CWD, named, AtFlags::SYMLINK_FOLLOW)
-        .map_err(|errno| file_error(path)(errno.into()))
-}
-
 /// A new file for its owner only.
 fn write(path: &Utf8Path, content: &[u8]) -> Result<(), SavedError> {
     OpenOptions::new()
@@ -297,6 +277,8 @@ fn remove(dir: &Utf8Path) -> Result<(), SavedError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
     use crate::accel::Accelerator;
     use crate::guest::saved::Ingredients;
     use crate::plan::Machine;
