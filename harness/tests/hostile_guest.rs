@@ -34,10 +34,11 @@ const HARMFUL: &str = "\x1b]0;owned\x07\x1b[2J\u{9b}31m\u{202e}</title><script>a
 
 /// Fails where text would do to a reader what [`HARMFUL`] is made for.
 fn assert_harmless(what: &str, text: &str) {
-    for bad in text.chars().filter(|&c| {
+    let is_harmful = |c: char| {
         c.is_control() && !matches!(c, '\n' | '\t')
             || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    }) {
+    };
+    if let Some(bad) = text.chars().find(|&c| is_harmful(c)) {
         panic!("{what} holds {bad:?}: {text:?}");
     }
 }

@@ -8,8 +8,8 @@
 //! RUN/run.json
 //! RUN/plan.toml
 //! RUN/cells/CELL/job.json       what the guest was asked
-//! RUN/cells/CELL/console.log    its serial console, raw bytes
-//! RUN/cells/CELL/events.jsonl   its events, one a line, with the host's clock
+//! RUN/cells/CELL/console.log    its serial console, raw bytes; of a long one head and tail
+//! RUN/cells/CELL/events.jsonl   its events, one a line, with the host's clock; of many the first and the last
 //! RUN/cells/CELL/qemu.log       QEMU's own words
 //! RUN/cells/CELL/diagnosis-*.txt what a guest that hung was asked
 //! RUN/cells/CELL/cell.json      the result
