@@ -9,6 +9,7 @@ pub mod console;
 pub mod escape;
 pub mod jobport;
 pub mod launcher;
+mod logs;
 mod monitor;
 pub mod qemu;
 pub mod saved;
