@@ -66,6 +66,15 @@ impl BoundedLog {
         self.file.try_clone()
     }
 
+    /// As on a file system without holes: a handle that may not write cannot make any.
+    #[cfg(test)]
+    pub(super) fn without_holes(self) -> Self {
+        Self {
+            file: File::open(&self.path).unwrap(),
+            ..self
+        }
+    }
+
     /// Bytes that were written so far, the cut ones included.
     pub fn length(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
@@ -227,8 +236,6 @@ mod tests {
     fn a_file_without_holes_is_told() {
         let mut log = Log::new();
         log.write(4096 * KIB);
-        // As a file system without holes refuses, so does a handle that may not write.
-        log.log.file = File::open(&log.path).unwrap();
-        assert!(log.log.trim(4096 * KIB).is_err());
+        assert!(log.log.without_holes().trim(4096 * KIB).is_err());
     }
 }

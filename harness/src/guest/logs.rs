@@ -94,3 +94,64 @@ fn endless(error: &std::io::Error) -> Signal {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest::bounded::Bound;
+
+    /// What is told of a guest that has printed a MiB, 32 KiB of which are to be kept, and ends
+    /// when its logs cannot be bounded or all was told.
+    async fn told(holes: bool) -> (Vec<Signal>, Vec<u8>) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name| Utf8Path::from_path(dir.path()).unwrap().join(name);
+        let printed: Vec<u8> = (0..1 << 20).map(|at: u32| (at / 1000) as u8).collect();
+        let bound = Bound::both(16 << 10);
+        let mut log = BoundedLog::create(&path("console.log"), &printed, bound).unwrap();
+        let words = BoundedLog::create(&path(WORDS), b"", Bound::WORDS).unwrap();
+        if !holes {
+            log = log.without_holes();
+        }
+        let (end, exit) = watch::channel(None);
+        let (delivering, delivered) = mpsc::channel(1);
+        drop(delivering);
+        let (sender, mut signals) = mpsc::channel(1);
+        let followed = tokio::spawn(follow_logs(
+            ConsoleTail::of(log),
+            words,
+            exit,
+            delivered,
+            sender,
+        ));
+        let (mut others, mut console) = (Vec::new(), Vec::new());
+        while let Some(signal) = signals.recv().await {
+            match signal {
+                Signal::Console(bytes) => console.extend(bytes),
+                other => others.push(other),
+            }
+            if console.len() == printed.len() || !others.is_empty() {
+                end.send_replace(Some("killed".to_owned()));
+            }
+        }
+        followed.await.unwrap();
+        assert!(console == printed, "all of it is told");
+        (others, std::fs::read(path("console.log")).unwrap())
+    }
+
+    #[tokio::test]
+    async fn all_is_told_and_head_and_tail_are_kept() {
+        let (signals, kept) = told(true).await;
+        let reason = "killed".to_owned();
+        assert_eq!(signals, [Signal::Exited { reason }]);
+        assert!(kept.len() < 33 << 10, "{}", kept.len());
+    }
+
+    #[tokio::test]
+    async fn a_file_system_that_cannot_bound_a_log_is_told_once() {
+        let (signals, _) = told(false).await;
+        let [Signal::HostFailed { reason }, Signal::Exited { .. }] = signals.as_slice() else {
+            panic!("{signals:?}")
+        };
+        assert!(reason.contains("--out"), "{reason}");
+    }
+}

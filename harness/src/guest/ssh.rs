@@ -185,11 +185,7 @@ pub fn shell(session: &Session, stream: &UnixStream) -> Result<i32, SshError> {
 /// Copies a file of the guest into the current folder, under its last name;
 /// an existing file of that name is left alone and an error.
 pub fn fetch(session: &Session, path: &str, limit: usize) -> Result<(), SshError> {
-    let name = path
-        .rsplit('/')
-        .next()
-        .filter(|name| !name.is_empty() && *name != "..");
-    let Some(name) = name else {
+    let Some(name) = local_name(path) else {
         return Err(
             std::io::Error::other(format!("`{path}` does not name a file of the guest")).into(),
         );
@@ -207,6 +203,13 @@ pub fn fetch(session: &Session, path: &str, limit: usize) -> Result<(), SshError
     Ok(())
 }
 
+/// The name in the current folder of a guest's file; none for what names no file.
+fn local_name(path: &str) -> Option<&str> {
+    path.rsplit('/')
+        .next()
+        .filter(|name| !["", ".", ".."].contains(name) && !name.contains('\0'))
+}
+
 /// The path as one word of a shell.
 fn quoted(path: &str) -> String {
     format!("'{}'", path.replace('\'', r"'\''"))
@@ -215,6 +218,16 @@ fn quoted(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_is_fetched_stays_in_the_folder() {
+        assert_eq!(local_name("/proc/vmstat"), Some("vmstat"));
+        assert_eq!(local_name("../../etc/passwd"), Some("passwd"));
+        assert_eq!(local_name("..."), Some("..."));
+        for none in ["", "/", "/root/", ".", "..", "/root/..", "a/.", "a\0b"] {
+            assert_eq!(local_name(none), None, "{none:?}");
+        }
+    }
 
     #[test]
     fn a_path_stays_one_word() {
