@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Runs of short cells.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use swapmig_reports::record::CellId;
+use swapmig_reports::run::Run;
+use toml::{Table, Value};
+
+use crate::figures::Result;
+
+/// The plan of short cells.
+pub(crate) const PLAN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ci/plans/short.toml");
+
+/// The program that is measured.
+pub(crate) fn swapmig() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_swapmig"))
+}
+
+/// `swapmig run`, with a cache of its own, two guests at a time and nothing on standard output.
+pub(crate) fn run(home: &Path, plan: &Path) -> Command {
+    let mut command = Command::new(swapmig());
+    command.arg("run").arg(plan).args(["--jobs", "2"]);
+    command.env("SWAPMIG_HOME", home).stdout(Stdio::null());
+    command
+}
+
+/// The short plan with cells of its own.
+pub(crate) fn plan_of(cells: &[CellId], retries: u32) -> Result<String> {
+    let mut plan: Table = std::fs::read_to_string(PLAN)?.parse()?;
+    let groups = cells.iter().map(|cell| {
+        let seed = i64::try_from(cell.seed)?;
+        Ok(Value::Table(Table::from_iter([
+            ("variants".into(), Value::from(vec![cell.variant.clone()])),
+            ("workloads".into(), Value::from(vec![cell.workload.clone()])),
+            ("seeds".into(), Value::from(vec![seed])),
+        ])))
+    });
+    let groups: Result<Vec<Value>> = groups.collect();
+    plan.insert("cells".into(), Value::Array(groups?));
+    plan.insert("retries".into(), Value::from(i64::from(retries)));
+    Ok(toml::to_string(&plan)?)
+}
+
+/// Runs every cell of the short plan once, so that its kernels are saved from then on.
+pub(crate) fn save_guests(home: &Path, scratch: &Path) -> Result<()> {
+    let out = scratch.join("warm-up");
+    let status = run(home, Path::new(PLAN))
+        .arg("--out")
+        .arg(&out)
+        .stderr(Stdio::null())
+        .status()?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(format!(
+            "the short plan does not hold on this machine ({status}); look at `swapmig run {PLAN}`"
+        )
+        .into()),
+    }
+}
+
+/// Cells of a run that ended as expected, and all of its cells.
+pub(crate) fn as_expected(out: &Path) -> Result<(usize, usize)> {
+    let run = Run::read(out)?;
+    let good = run
+        .cells
+        .iter()
+        .filter(|cell| cell.result().is_some_and(|r| r.as_expected))
+        .count();
+    Ok((good, run.cells.len()))
+}
