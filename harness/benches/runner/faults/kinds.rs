@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use super::{cells::CellFault, runs, trial::Trial};
 use crate::figures::Result;
-use crate::relay::{Channel, Fault};
+use crate::relay::{Bytes, Channel, Fault};
 
 /// A kind of fault.
 pub(super) struct Kind {
@@ -66,7 +66,7 @@ pub(super) const KINDS: &[Kind] = &[
         relay(Fault::Refuses(garbage(rng, 300), rng.u8(1..90)))
     }),
     cell("qemu-ends-at-once", |_| {
-        relay(Fault::Refuses(Vec::new(), 0))
+        relay(Fault::Refuses(Bytes::Zeros(0), 0))
     }),
     cell("qemu-babbles", |rng| {
         relay(Fault::Babbles(garbage(rng, 1 << 20)))
@@ -107,7 +107,7 @@ pub(super) const KINDS: &[Kind] = &[
         relay(Fault::Console(garbage(rng, 4000)))
     }),
     cell("console-zeros", |rng| {
-        relay(Fault::Console(vec![0; rng.usize(1..100_000)]))
+        relay(Fault::Console(Bytes::Zeros(rng.usize(1..100_000))))
     }),
     cell("console-half-a-line", |rng| {
         relay(Fault::Console(half_a_header(rng)))
@@ -158,25 +158,15 @@ fn limits(what: &str, most: u64) -> CellFault {
     relay(Fault::Limits(format!("--{what}={most}")))
 }
 
-/// Up to so many bytes: any, printable ones, or JSON that means nothing.
-fn garbage(rng: &mut Rng, most: usize) -> Vec<u8> {
-    let length = rng.usize(1..=most);
-    let mut bytes: Vec<u8> = match rng.u8(0..3) {
-        0 => (0..length).map(|_| rng.u8(..)).collect(),
-        1 => (0..length).map(|_| rng.u8(b' '..=b'~')).collect(),
-        _ => b"{\"event\": {\"nothing\": [\x1b[2J"
-            .iter()
-            .copied()
-            .cycle()
-            .take(length)
-            .collect(),
-    };
-    bytes.push(b'\n');
-    bytes
+fn garbage(rng: &mut Rng, most: usize) -> Bytes {
+    Bytes::Garbage {
+        seed: rng.u64(..),
+        most,
+    }
 }
 
 /// The beginning of a line that a kernel in trouble prints, cut before it says anything.
-fn half_a_header(rng: &mut Rng) -> Vec<u8> {
-    let line = b"[   12.345678][   T43] BUG: KASAN: slab-use-after-free in rmap_walk";
-    line[..rng.usize(1..40)].to_vec()
+fn half_a_header(rng: &mut Rng) -> Bytes {
+    const LINE: &str = "[   12.345678][   T43] BUG: KASAN: slab-use-after-free in rmap_walk";
+    Bytes::Text(LINE[..rng.usize(1..40)].into())
 }

@@ -69,8 +69,8 @@ impl Relayed {
                 self.disturbance.lose.store(*bytes, Ordering::SeqCst);
                 Ok(())
             }
-            Fault::GarbageFrom(_, bytes) => self.swapmig.write_all(bytes),
-            Fault::GarbageTo(_, bytes) => self.qemu.write_all(bytes),
+            Fault::GarbageFrom(_, bytes) => self.swapmig.write_all(&bytes.make()),
+            Fault::GarbageTo(_, bytes) => self.qemu.write_all(&bytes.make()),
             _ => Ok(()),
         }
     }

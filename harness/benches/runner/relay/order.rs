@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use swapmig::guest::command::DESCRIPTORS;
 
+use super::Bytes;
+
 /// The variable that holds [`Orders`] as JSON.
 pub(crate) const ORDERS: &str = "SWAPMIG_BENCH_FAULTS";
 
@@ -47,9 +49,9 @@ pub(crate) enum Fault {
     /// A channel passes nothing on any more, in either direction.
     Mute(Channel),
     /// Bytes that the guest, or QEMU, never sent arrive at swapmig.
-    GarbageFrom(Channel, Vec<u8>),
+    GarbageFrom(Channel, Bytes),
     /// Bytes that swapmig never sent arrive at the guest or at QEMU.
-    GarbageTo(Channel, Vec<u8>),
+    GarbageTo(Channel, Bytes),
     /// So many bytes that the guest sent get lost.
     Lost(Channel, usize),
     /// The job ends after this share of it, in thousandths.
@@ -57,13 +59,13 @@ pub(crate) enum Fault {
     /// The guest is told another time of day, so many milliseconds off.
     ClockJump(i64),
     /// Bytes appear on the serial console.
-    Console(Vec<u8>),
+    Console(Bytes),
     /// The swap disk serves so few requests a second.
     SlowDisk(u32),
     /// QEMU says this and ends with that exit code at once.
-    Refuses(Vec<u8>, u8),
+    Refuses(Bytes, u8),
     /// QEMU says this on standard error, and goes on.
-    Babbles(Vec<u8>),
+    Babbles(Bytes),
     /// QEMU runs under this limit, as `prlimit` takes it.
     Limits(String),
 }

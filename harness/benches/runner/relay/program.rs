@@ -59,11 +59,11 @@ fn relay(mut arguments: Vec<OsString>) -> Result<ExitCode> {
     match &fault {
         Fault::Refuses(words, code) => {
             eprintln!("{DONE}");
-            io::stderr().write_all(words)?;
+            io::stderr().write_all(&words.make())?;
             return Ok(ExitCode::from(*code));
         }
         Fault::Babbles(words) => {
-            io::stderr().write_all(words)?;
+            io::stderr().write_all(&words.make())?;
             eprintln!("\n{DONE}");
         }
         Fault::SlowDisk(iops) => {
@@ -99,7 +99,7 @@ fn relay(mut arguments: Vec<OsString>) -> Result<ExitCode> {
                 OpenOptions::new()
                     .append(true)
                     .open(console)?
-                    .write_all(bytes)?;
+                    .write_all(&bytes.make())?;
                 eprintln!("{DONE}");
             }
             // They struck before.
