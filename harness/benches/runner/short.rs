@@ -26,8 +26,8 @@ pub(crate) fn run(home: &Path, plan: &Path) -> Command {
     command
 }
 
-/// The short plan with cells of its own.
-pub(crate) fn plan_of(cells: &[CellId], retries: u32) -> Result<String> {
+/// The short plan with cells of its own; `boot` replaces its limit of a boot, in seconds.
+pub(crate) fn plan_of(cells: &[CellId], retries: u32, boot: Option<f64>) -> Result<String> {
     let mut plan: Table = std::fs::read_to_string(PLAN)?.parse()?;
     let groups = cells.iter().map(|cell| {
         let seed = i64::try_from(cell.seed)?;
@@ -40,6 +40,10 @@ pub(crate) fn plan_of(cells: &[CellId], retries: u32) -> Result<String> {
     let groups: Result<Vec<Value>> = groups.collect();
     plan.insert("cells".into(), Value::Array(groups?));
     plan.insert("retries".into(), Value::from(i64::from(retries)));
+    if let Some(boot) = boot {
+        let limits = Table::from_iter([("boot".into(), Value::from(boot))]);
+        plan.insert("limits".into(), Value::Table(limits));
+    }
     Ok(toml::to_string(&plan)?)
 }
 

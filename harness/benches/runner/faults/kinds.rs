@@ -141,7 +141,7 @@ pub(super) const KINDS: &[Kind] = &[
     run("saved-guest-bit-flipped", 6, runs::saved_bit_flipped),
     run("saved-guest-truncated", 3, runs::saved_truncated),
     run("saved-guest-file-missing", 3, runs::saved_file_missing),
-    run("kernel-bit-flipped", 4, runs::kernel_bit_flipped),
+    run("kernel-bit-flipped", 3, runs::kernel_bit_flipped),
     run("result-truncated", 4, runs::result_truncated),
     run("record-truncated", 3, runs::record_truncated),
     run("scratch-vanished", 3, runs::scratch_vanished),

@@ -56,6 +56,8 @@ pub(super) struct Trial<'s> {
     pub(super) home: PathBuf,
     pub(super) cells: Vec<CellId>,
     pub(super) retries: u32,
+    /// The plan's limit of a boot, where it is not the usual one.
+    pub(super) boot_within: Option<f64>,
     pub(super) jobs: usize,
     pub(super) outcome: Outcome,
     mark: Mark,
@@ -65,11 +67,11 @@ pub(super) struct Trial<'s> {
 impl<'s> Trial<'s> {
     pub(super) fn new(
         setting: &'s Setting,
-        number: usize,
+        name: &str,
         mut rng: Rng,
         cells: usize,
     ) -> Result<Self> {
-        let dir = setting.scratch.join(format!("trial-{number}"));
+        let dir = setting.scratch.join(format!("trial-{name}"));
         fs::create_dir_all(dir.join("tmp"))?;
         let first = rng.usize(..CELLS.len());
         let kinds = CELLS.iter().cycle().skip(first).take(cells);
@@ -87,6 +89,7 @@ impl<'s> Trial<'s> {
             dir,
             cells,
             retries: 0,
+            boot_within: None,
             jobs: 2,
             outcome: Outcome::default(),
             before: Before::now(),
@@ -126,7 +129,10 @@ impl<'s> Trial<'s> {
     /// Swapmig beginning the run, by way of `wrapper`, a program with arguments that becomes it.
     pub(super) fn begin(&self, wrapper: &[String], out: &Path) -> Result<Command> {
         let plan = self.dir.join("plan.toml");
-        fs::write(&plan, short::plan_of(&self.cells, self.retries)?)?;
+        fs::write(
+            &plan,
+            short::plan_of(&self.cells, self.retries, self.boot_within)?,
+        )?;
         let mut command = self.command(wrapper);
         command.arg("run").arg(plan).arg("--out").arg(out);
         command.args(["--jobs", &self.jobs.to_string()]);

@@ -49,8 +49,8 @@ impl Relayed {
             Fault::ClockJump(by_ms) => Some(Box::new(move |line| at_another_time(line, by_ms))),
             _ => None,
         };
-        relayed.to_qemu(edit)?;
-        relayed.from_qemu()?;
+        relayed.relay_to_qemu(edit)?;
+        relayed.relay_from_qemu()?;
         Ok((relayed, theirs.into()))
     }
 
@@ -75,7 +75,7 @@ impl Relayed {
         }
     }
 
-    fn to_qemu(&self, mut edit: Option<Edit>) -> io::Result<()> {
+    fn relay_to_qemu(&self, mut edit: Option<Edit>) -> io::Result<()> {
         let (from, to) = (self.swapmig.try_clone()?, self.qemu.try_clone()?);
         let disturbance = self.disturbance.clone();
         let mut line = Vec::new();
@@ -99,7 +99,7 @@ impl Relayed {
         Ok(())
     }
 
-    fn from_qemu(&self) -> io::Result<()> {
+    fn relay_from_qemu(&self) -> io::Result<()> {
         let (from, to) = (self.qemu.try_clone()?, self.swapmig.try_clone()?);
         let disturbance = self.disturbance.clone();
         std::thread::spawn(move || {
