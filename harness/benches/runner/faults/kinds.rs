@@ -122,7 +122,7 @@ pub(super) const KINDS: &[Kind] = &[
     waits("job-mute", |_| relay(Fault::Mute(Channel::Job))),
     waits("monitor-mute", |_| relay(Fault::Mute(Channel::Monitor))),
     // Swapmig.
-    run("swapmig-killed", 12, |trial| {
+    run("swapmig-killed", 20, |trial| {
         runs::signal(trial, Signal::KILL)
     }),
     run("swapmig-asked-to-end", 6, |trial| {

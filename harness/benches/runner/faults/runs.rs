@@ -57,7 +57,7 @@ fn by_way_of(trial: &mut Trial<'_>, wrapper: &[String], out: &Path) -> Result<bo
 
 /// Swapmig and all that it starts may open few files.
 pub(super) fn without_descriptors(trial: &mut Trial<'_>) -> Result<bool> {
-    let most = trial.rng.u32(8..48);
+    let most = trial.rng.u32(8..32);
     let run = trial.run();
     by_way_of(
         trial,
