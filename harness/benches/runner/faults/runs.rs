@@ -268,7 +268,7 @@ pub(super) fn record_truncated(trial: &mut Trial<'_>) -> Result<bool> {
         trial
             .outcome
             .unexpected
-            .push(format!("a run with half a record went on: {status}"));
+            .insert(format!("a run with half a record went on: {status}"));
     }
     fs::write(&record, whole)?;
     Ok(true)
@@ -297,7 +297,7 @@ pub(super) fn two_at_one_run(trial: &mut Trial<'_>) -> Result<bool> {
             trial
                 .outcome
                 .unexpected
-                .push("two swapmigs were at work in one run".into());
+                .insert("two swapmigs were at work in one run".into());
         }
     }
     let status = trial.wait(&mut first)?;
@@ -305,7 +305,7 @@ pub(super) fn two_at_one_run(trial: &mut Trial<'_>) -> Result<bool> {
         trial
             .outcome
             .unexpected
-            .push(format!("the first swapmig ended with {status}"));
+            .insert(format!("the first swapmig ended with {status}"));
     }
     Ok(struck)
 }
@@ -322,7 +322,7 @@ pub(super) fn two_runs_at_once(trial: &mut Trial<'_>) -> Result<bool> {
             trial
                 .outcome
                 .unexpected
-                .push(format!("one of two runs ended with {status}"));
+                .insert(format!("one of two runs ended with {status}"));
         }
     }
     trial.home = shared;

@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What trials came to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::figures::Figures;
 
-/// What came of a trial.
+/// What came of a trial. What is found before and after the run goes on counts once.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     /// The faults that struck, by kind.
     pub(super) struck: Vec<&'static str>,
-    /// Cells that ended in an ERROR, and so were repeated.
+    /// Tries of cells that ended in an ERROR, and so were repeated.
     pub(super) errors: usize,
     /// Verdicts that say the opposite of what is true.
-    pub(super) wrong: Vec<String>,
+    pub(super) wrong: BTreeSet<String>,
     /// Finished cells that are gone or changed.
-    pub(super) lost: Vec<String>,
+    pub(super) lost: BTreeSet<String>,
     /// What was left behind.
-    pub(super) left: Vec<String>,
+    pub(super) left: BTreeSet<String>,
     /// Swapmigs that did not end.
-    pub(super) hung: Vec<String>,
+    pub(super) hung: BTreeSet<String>,
     /// Anything else that was not as it should be.
-    pub(super) unexpected: Vec<String>,
+    pub(super) unexpected: BTreeSet<String>,
 }
 
 /// What came of all trials.
@@ -70,7 +70,7 @@ impl Tally {
             println!("# {kind}: {}", self.faults.get(kind).copied().unwrap_or(0));
         }
         println!(
-            "# cells that ended in an ERROR and were repeated: {}",
+            "# tries of cells that ended in an ERROR and were repeated: {}",
             self.errors
         );
         let faults: usize = self.faults.values().sum();

@@ -202,7 +202,7 @@ impl<'s> Trial<'s> {
             if Instant::now() > until {
                 self.outcome
                     .hung
-                    .push(format!("swapmig was still at work after {DEADLINE:?}"));
+                    .insert(format!("swapmig was still at work after {DEADLINE:?}"));
                 child.kill()?;
             }
             look(self, child);
@@ -229,6 +229,7 @@ impl<'s> Trial<'s> {
     pub(super) fn end(mut self) -> Result<Outcome> {
         self.look_at_verdicts();
         self.look_for_leftovers()?;
+        self.outcome.errors = self.errors();
         let run = self.run();
         let finished = record::finished(&run, &self.cells)?;
         let mut command = match run.join("run.json").exists() {
@@ -251,15 +252,26 @@ impl<'s> Trial<'s> {
             if now.get(&cell) != Some(&hash) {
                 self.outcome
                     .lost
-                    .push(format!("{cell} was finished and is no longer what it was"));
+                    .insert(format!("{cell} was finished and is no longer what it was"));
             }
         }
         if !status.success() {
             self.outcome
                 .unexpected
-                .push(format!("the run that went on ended with {status}"));
+                .insert(format!("the run that went on ended with {status}"));
         }
         Ok(self.outcome)
+    }
+
+    /// Tries that ended in an ERROR, those that swapmig has repeated by itself among them.
+    fn errors(&self) -> usize {
+        let results = self
+            .cells
+            .iter()
+            .filter_map(|cell| record::result(&self.run(), cell));
+        results
+            .map(|result| result.attempts.len() + usize::from(result.status == Status::Error))
+            .sum()
     }
 
     fn look_at_verdicts(&mut self) {
@@ -268,14 +280,13 @@ impl<'s> Trial<'s> {
                 continue;
             };
             let reason = result.reasons.first().cloned().unwrap_or_default();
-            self.outcome.errors += usize::from(result.status == Status::Error);
             if result.status == Status::Inconclusive {
                 self.outcome
                     .unexpected
-                    .push(format!("{cell} is inconclusive: {reason}"));
+                    .insert(format!("{cell} is inconclusive: {reason}"));
             }
             if record::is_wrong(&result) {
-                self.outcome.wrong.push(format!("{cell}: {reason}"));
+                self.outcome.wrong.insert(format!("{cell}: {reason}"));
             }
         }
     }
