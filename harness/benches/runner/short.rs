@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Runs of short cells.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use swapmig_reports::record::CellId;
@@ -13,14 +13,20 @@ use crate::figures::Result;
 /// The plan of short cells.
 pub(crate) const PLAN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ci/plans/short.toml");
 
-/// The program that is measured.
-pub(crate) fn swapmig() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_swapmig"))
+/// The program that is measured, to be started by way of others that become it one after the
+/// other. It is asked to end when this one does.
+pub(crate) fn swapmig(wrapper: &[String]) -> Command {
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--pdeathsig", "TERM"])
+        .args(wrapper)
+        .arg(env!("CARGO_BIN_EXE_swapmig"));
+    command
 }
 
 /// `swapmig run`, with a cache of its own, two guests at a time and nothing on standard output.
 pub(crate) fn run(home: &Path, plan: &Path) -> Command {
-    let mut command = Command::new(swapmig());
+    let mut command = swapmig(&[]);
     command.arg("run").arg(plan).args(["--jobs", "2"]);
     command.env("SWAPMIG_HOME", home).stdout(Stdio::null());
     command

@@ -125,6 +125,7 @@ pub(super) const KINDS: &[Kind] = &[
     run("swapmig-killed", 20, |trial| {
         runs::signal(trial, Signal::KILL)
     }),
+    run("swapmig-killed-while-saving", 5, runs::killed_while_saving),
     run("swapmig-asked-to-end", 6, |trial| {
         runs::signal(trial, Signal::TERM)
     }),

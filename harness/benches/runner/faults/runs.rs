@@ -32,6 +32,19 @@ pub(super) fn signal(trial: &mut Trial<'_>, signal: Signal) -> Result<bool> {
     Ok(struck)
 }
 
+/// Swapmig is killed while its first guests boot and are saved.
+pub(super) fn killed_while_saving(trial: &mut Trial<'_>) -> Result<bool> {
+    trial.in_empty_home();
+    let moment = trial.moment() * 2;
+    let mut child = begin(trial)?;
+    let struck = Trial::runs_for(&mut child, moment)?;
+    if struck {
+        child.kill()?;
+    }
+    trial.wait(&mut child)?;
+    Ok(struck)
+}
+
 /// Swapmig stands still for a while; its guests do not.
 pub(super) fn stopped_a_while(trial: &mut Trial<'_>) -> Result<bool> {
     let (moment, pause) = (

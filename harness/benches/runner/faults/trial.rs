@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use swapmig_reports::record::{CellId, Status};
+use tempfile::TempDir;
 
 use super::leftovers::{self, Before};
 use super::record;
 use super::tally::Outcome;
 use crate::figures::Result;
+use crate::fixed_kernel::cache;
 use crate::process::Mark;
 use crate::{relay, short};
 
@@ -62,6 +64,8 @@ pub(super) struct Trial<'s> {
     pub(super) outcome: Outcome,
     mark: Mark,
     before: Before,
+    /// A cache of this trial's own.
+    _own_home: Option<TempDir>,
 }
 
 impl<'s> Trial<'s> {
@@ -93,8 +97,16 @@ impl<'s> Trial<'s> {
             jobs: 2,
             outcome: Outcome::default(),
             before: Before::now(),
+            _own_home: None,
             rng,
         })
+    }
+
+    /// A cache in which no guest is saved yet, for the whole trial.
+    pub(super) fn in_empty_home(&mut self) {
+        let home = cache();
+        self.home = home.path().into();
+        self._own_home = Some(home);
     }
 
     /// Only cells of the fixed kernel, in the cache whose saved guest may get lost.
@@ -153,14 +165,7 @@ impl<'s> Trial<'s> {
     }
 
     fn command(&self, wrapper: &[String]) -> Command {
-        let mut command = match wrapper.split_first() {
-            Some((program, arguments)) => {
-                let mut command = Command::new(program);
-                command.args(arguments).arg(short::swapmig());
-                command
-            }
-            None => Command::new(short::swapmig()),
-        };
+        let mut command = short::swapmig(wrapper);
         command.env("SWAPMIG_HOME", &self.home);
         command.env("TMPDIR", self.dir.join("tmp"));
         self.mark.put_on(&mut command);
