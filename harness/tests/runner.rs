@@ -13,6 +13,7 @@ use swapmig::guest::Signal;
 use swapmig::host::Pulse;
 use swapmig::plan::{Limits, Machine};
 use swapmig::runner::executor::{Restored, Task, execute};
+use swapmig::runner::hang::Asking;
 use swapmig::runner::observation::Observation;
 use swapmig_reports::record::Ended;
 use swapmig_workloads::protocol::{self, Event, Job, Mismatch, Probe, Workload};
@@ -86,7 +87,7 @@ struct Ran {
     seen: Observation,
     guest: FakeGuest,
     told: Vec<CellEvent>,
-    diagnosis: usize,
+    diagnosis: Vec<(String, Vec<u8>)>,
     took: Duration,
 }
 
@@ -117,6 +118,7 @@ async fn run_restored(mut guest: FakeGuest, restored: Option<Restored>) -> Ran {
         limits: &limits,
         assumed_slowness: 2.0,
         restored,
+        asking: Asking::default(),
     };
     let mut told = Vec::new();
     let started = tokio::time::Instant::now();
@@ -124,7 +126,7 @@ async fn run_restored(mut guest: FakeGuest, restored: Option<Restored>) -> Ran {
     Ran {
         took: started.elapsed(),
         seen: outcome.observation,
-        diagnosis: outcome.diagnosis.len(),
+        diagnosis: outcome.diagnosis,
         guest,
         told,
     }
@@ -252,8 +254,7 @@ async fn silence_at_boot_and_silence_at_work_have_their_own_names() {
         "{:?}",
         ran.seen.ended
     );
-    assert!(ran.guest.diagnosed, "a guest that hangs is asked why");
-    assert_eq!(ran.diagnosis, 1);
+    assert_eq!(ran.guest.asked.len(), 1, "a guest that hangs is asked why");
 }
 
 #[tokio::test(start_paused = true)]
@@ -295,7 +296,7 @@ async fn silence_of_a_qemu_that_does_not_answer_is_death() {
     let ran = run_guest(guest).await;
     let reason = "its monitor did not answer".into();
     assert_eq!(ran.seen.ended, Ended::Dead { reason });
-    assert_eq!(ran.diagnosis, 0, "the dead are not asked");
+    assert!(ran.diagnosis.is_empty(), "the dead are not asked");
     let hushed = run(with(begun(), vec![Act::Hush])).await;
     assert!(matches!(hushed.seen.ended, Ended::Silent { .. }));
 }
@@ -642,4 +643,90 @@ async fn a_wrong_page_is_a_finding() {
     .await;
     assert_eq!(ran.seen.ended, Ended::StoppedAfterFinding);
     assert_eq!(ran.seen.mismatch_count, 1);
+}
+
+/// A guest whose workload goes on with that, and which is then asked.
+fn hanging(script: Vec<Act>) -> FakeGuest {
+    let mut guest = FakeGuest::new(with(begun(), script));
+    guest.diagnosis.append("registers", b"RIP");
+    guest.diagnosis.append("steps", b"vcpus: done.\n");
+    guest
+}
+
+fn busy() -> Vec<Act> {
+    let round = |round| Signal::Event(Event::Round { round, rounds: 9 });
+    (0..1000)
+        .map(|at| Act::Say(Duration::from_secs(1), round(at)))
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_and_silent_guests_are_asked_why_and_no_others() {
+    for script in [vec![Act::Hush], busy()] {
+        let ran = run_guest(hanging(script)).await;
+        assert!(
+            matches!(ran.seen.ended, Ended::Silent { .. } | Ended::Slow { .. }),
+            "{:?}",
+            ran.seen.ended
+        );
+        assert_eq!(ran.guest.asked.len(), 1);
+        let names: Vec<_> = ran.diagnosis.iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["registers", "steps"]);
+        // Without a vmlinux nobody knows where the kernel keeps its tasks, and that is said.
+        assert_eq!(ran.guest.asked[0].layout, None);
+        let (_, steps) = &ran.diagnosis[1];
+        let steps = String::from_utf8_lossy(steps);
+        assert!(steps.ends_with("no vmlinux is at hand.\n"), "{steps}");
+    }
+    let exited = Signal::Exited { reason: "0".into() };
+    for script in [
+        vec![event(Event::Done { elapsed_ms: 6 })],
+        vec![console(WARNING), Act::Hush],
+        vec![say(exited)],
+    ] {
+        let ran = run_guest(hanging(script)).await;
+        assert!(ran.guest.asked.is_empty(), "{:?}", ran.seen.ended);
+        assert!(ran.diagnosis.is_empty());
+    }
+    let ran = run(vec![console("Linux version\n"), Act::Hush]).await;
+    assert!(ran.guest.asked.is_empty(), "{:?}", ran.seen.ended);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_hangs_while_it_is_asked_is_ended_all_the_same() {
+    let mut guest = hanging(vec![Act::Hush]);
+    guest.hangs_when_asked = true;
+    let ran = run_guest(guest).await;
+    assert!(matches!(ran.seen.ended, Ended::Silent { .. }));
+    let [(name, told)] = ran.diagnosis.as_slice() else {
+        panic!("{:?}", ran.diagnosis)
+    };
+    assert_eq!(name, "steps");
+    let told = String::from_utf8_lossy(told);
+    assert!(told.starts_with("all: no end within"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_guest_prints_when_asked_is_no_finding() {
+    let mut guest = hanging(vec![Act::Hush]);
+    guest.words_when_asked = vec![Signal::Console(WARNING.as_bytes().to_vec())];
+    let ran = run_guest(guest).await;
+    let traces = swapmig::runner::findings::traces(&ran.seen, None);
+    assert!(traces.workload.is_empty(), "{:?}", traces.workload);
+    assert!(traces.boot.is_empty());
+    assert!(!ran.seen.progressed);
+    assert!(
+        !ran.told
+            .iter()
+            .any(|event| matches!(event, CellEvent::Finding { .. }))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workload_that_gets_on_while_its_guest_is_asked_is_noticed() {
+    let mut guest = hanging(vec![Act::Hush]);
+    guest.words_when_asked = vec![Signal::Event(Event::Verified { pages: 1 })];
+    assert!(run_guest(guest).await.seen.progressed);
+    // What it did before is why it was not ended earlier.
+    assert!(!run_guest(hanging(busy())).await.seen.progressed);
 }

@@ -12,6 +12,7 @@
 //! RUN/cells/CELL/events.jsonl   its events, one a line, with the host's clock; of many the first and the last
 //! RUN/cells/CELL/qemu.log       QEMU's own words
 //! RUN/cells/CELL/diagnosis-*.txt what a guest that hung was asked
+//! RUN/cells/CELL/memory.kdump   its memory, where `--dump-memory` asked for it
 //! RUN/cells/CELL/cell.json      the result
 //! RUN/attempts/CELL.N/          the same of its Nth try, which ended in an ERROR
 //! RUN/report.html

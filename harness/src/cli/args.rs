@@ -144,4 +144,7 @@ pub(super) struct RunOptions {
     /// Boot every guest; by default a kernel boots once, and its cells go on from there.
     #[arg(long)]
     pub(super) no_saved: bool,
+    /// Write the memory of a guest that hangs into a compressed dump beside its result.
+    #[arg(long)]
+    pub(super) dump_memory: bool,
 }

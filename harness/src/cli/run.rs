@@ -103,6 +103,7 @@ struct How {
     jobs: Option<u16>,
     shares: Shares,
     saved: bool,
+    dump_memory: bool,
 }
 
 impl How {
@@ -115,6 +116,7 @@ impl How {
                 disk_mib: options.host_disk,
             },
             saved: !options.no_saved,
+            dump_memory: options.dump_memory,
         }
     }
 
@@ -165,7 +167,7 @@ async fn carry_out(
     ];
     let stop = stop_on_signals()?;
     let ran = dispatch::run(
-        setting.context(jobs, saved)?,
+        setting.context(jobs, saved, how.dump_memory)?,
         plan,
         dir.clone(),
         record,

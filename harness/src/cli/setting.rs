@@ -70,6 +70,7 @@ impl Setting {
         &self,
         jobs: usize,
         saved: Option<SavedGuests>,
+        dump_memory: bool,
     ) -> Result<Arc<Context>, Failure> {
         Ok(Arc::new(Context {
             images: self.images.clone(),
@@ -80,6 +81,7 @@ impl Setting {
             jobs,
             qemu: accel::qemu_version().map_err(Failure::host)?,
             saved,
+            dump_memory,
         }))
     }
 }

@@ -7,6 +7,7 @@ use std::future::Future;
 
 use swapmig_workloads::protocol::{Event, Job};
 
+use super::diagnosis::{Diagnosis, Request};
 use crate::host::Pulse;
 
 /// What comes from a guest, whatever the channel, in the order of its arrival.
@@ -47,9 +48,9 @@ pub trait Guest: Send {
     /// Whether its QEMU answers and lets it run; else a clause that says what is wrong.
     fn responds(&mut self) -> impl Future<Output = Result<(), String>> + Send;
 
-    /// Files that tell why a guest hangs, by name, fetched while it still runs;
-    /// empty when it does not answer in time.
-    fn diagnose(&mut self) -> impl Future<Output = Vec<(String, Vec<u8>)>> + Send;
+    /// What tells why a guest hangs, fetched while it still runs. Makes the guest's kernel print;
+    /// what does not answer in time is left out, and said so.
+    fn diagnose(&mut self, request: &Request) -> impl Future<Output = Diagnosis> + Send;
 
     /// Ends the guest at once and waits until it is gone. Signals that are
     /// still on their way are delivered by [`Self::next`].

@@ -6,6 +6,7 @@ pub mod bounded;
 pub mod command;
 pub mod confinement;
 pub mod console;
+pub mod diagnosis;
 pub mod escape;
 pub mod jobport;
 pub mod launcher;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! QEMU's monitor: saving and restoring a guest, and its registers.
+//! QEMU's monitor: saving and restoring a guest, and the commands that ask why it hangs.
 
 use std::fs::File;
 use std::io::IoSlice;
@@ -44,14 +44,17 @@ impl Monitor {
         }
     }
 
-    /// Registers of every virtual CPU, as QEMU prints them.
-    pub(super) async fn registers(&self) -> Option<String> {
+    /// What QEMU prints to a command for people, as the given virtual CPU sees it.
+    pub(super) async fn human(
+        &self,
+        command: &str,
+        cpu: Option<usize>,
+    ) -> Result<String, GuestError> {
         self.execute(qmp::human_monitor_command {
-            command_line: "info registers -a".into(),
-            cpu_index: None,
+            command_line: command.into(),
+            cpu_index: cpu.and_then(|cpu| i64::try_from(cpu).ok()),
         })
         .await
-        .ok()
     }
 
     /// Whether it answers and the machine runs; else a clause that says what is wrong.
@@ -75,7 +78,7 @@ impl Monitor {
             ..Default::default()
         };
         self.execute(qmp::migrate_set_parameters(unlimited)).await?;
-        let uri = Some(self.pass(state).await?);
+        let uri = Some(self.pass(state, STATE).await?);
         self.execute(qmp::migrate {
             channels: None,
             detach: None,
@@ -89,7 +92,7 @@ impl Monitor {
     /// Loads what [`Self::save`] wrote and lets the guest go on.
     pub(super) async fn load(&self, state: &File) -> Result<(), GuestError> {
         self.memory_stays_in_its_file().await?;
-        let uri = Some(self.pass(state).await?);
+        let uri = Some(self.pass(state, STATE).await?);
         self.execute(qmp::migrate_incoming {
             channels: None,
             exit_on_error: None,
@@ -111,8 +114,30 @@ impl Monitor {
         Ok(())
     }
 
-    /// Gives QEMU an open file, with the command that names it; how a migration is to call it.
-    async fn pass(&self, file: &File) -> Result<String, GuestError> {
+    /// Gives QEMU an open file under a name; how a migration or a dump is to call it.
+    pub(super) async fn pass(&self, file: &File, name: &str) -> Result<String, GuestError> {
+        self.send_beside(file)?;
+        self.execute(qmp::getfd {
+            fdname: name.into(),
+        })
+        .await?;
+        Ok(format!("fd:{name}"))
+    }
+
+    /// Gives QEMU an open file; the path under which it opens that.
+    pub(super) async fn add_file(&self, file: &File) -> Result<String, GuestError> {
+        self.send_beside(file)?;
+        let added = self
+            .execute(qmp::add_fd {
+                fdset_id: None,
+                opaque: None,
+            })
+            .await?;
+        Ok(format!("/dev/fdset/{}", added.fdset_id))
+    }
+
+    /// Sends an open file, which the next command is to ask for.
+    fn send_beside(&self, file: &File) -> Result<(), GuestError> {
         let files = [file.as_fd()];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut beside = SendAncillaryBuffer::new(&mut space);
@@ -125,11 +150,7 @@ impl Monitor {
             SendFlags::empty(),
         )
         .map_err(|error| GuestError::Qmp(format!("it takes no file: {error}")))?;
-        self.execute(qmp::getfd {
-            fdname: STATE.into(),
-        })
-        .await?;
-        Ok(format!("fd:{STATE}"))
+        Ok(())
     }
 
     async fn migrated(&self) -> Result<(), GuestError> {
@@ -154,7 +175,10 @@ impl Monitor {
         })?
     }
 
-    async fn execute<C: qmp::QmpCommand>(&self, command: C) -> Result<C::Ok, GuestError> {
+    pub(super) async fn execute<C: qmp::QmpCommand>(
+        &self,
+        command: C,
+    ) -> Result<C::Ok, GuestError> {
         timeout(self.answer_within, self.service.execute(command))
             .await
             .map_err(|_| {

@@ -26,11 +26,12 @@ use super::bounded::{Bound, BoundedLog};
 use super::command::{CommandLine, DESCRIPTORS, Start};
 use super::confinement::Confinement;
 use super::console::ConsoleTail;
+use super::diagnosis::{self, Diagnosis, Inquiry, Request};
 use super::launcher::Launcher;
 use super::logs::{WORDS, exit_reason, follow_logs, last_words};
 use super::monitor::Monitor;
 use super::saved::Saved;
-use super::ssh::{self, SshKeys};
+use super::ssh::SshKeys;
 use super::{Guest, GuestError, Signal, jobport};
 use crate::accel::{Accelerator, QEMU};
 use crate::host::Pulse;
@@ -40,18 +41,8 @@ use crate::plan::Machine;
 const SIGNALS: usize = 256;
 /// How many bytes of events a guest may send: what is kept of them is bounded by this.
 const JOB_PORT_MAX: u64 = 32 << 20;
-/// What is asked of a guest that hangs: the file it becomes and the command that prints it.
-const DIAGNOSIS: [(&str, &str); 4] = [
-    ("dmesg", "dmesg"),
-    ("meminfo", "cat /proc/meminfo /proc/vmstat"),
-    ("tasks", "ps -o pid,ppid,stat,vsz,args"),
-    (
-        "stacks",
-        "for p in /proc/[0-9]*; do echo \"== $p $(cat $p/comm)\"; cat $p/stack $p/wchan; done",
-    ),
-];
-/// How much of an answer is kept.
-const DIAGNOSIS_MAX: usize = 1 << 20;
+/// The file of the serial console.
+const CONSOLE: &str = "console.log";
 
 /// Everything that starts a guest.
 #[derive(Debug, Clone)]
@@ -109,6 +100,8 @@ pub struct QemuGuest {
     monitor: Monitor,
     ssh: StdUnixStream,
     keys: Arc<SshKeys>,
+    machine: Machine,
+    dir: Utf8PathBuf,
     answer_within: Duration,
     kill: CancellationToken,
     exit: watch::Receiver<Option<String>>,
@@ -180,7 +173,7 @@ impl QemuGuest {
         launcher: &Launcher,
         origin: &Origin<'_>,
     ) -> Result<Self, GuestError> {
-        let console = spec.dir.join("console.log");
+        let console = spec.dir.join(CONSOLE);
         let make = |what, source| GuestError::Channel { what, source };
         // Made here so that it can be read before QEMU opens it.
         let log = BoundedLog::create(&console, origin.printed, spec.console)
@@ -288,6 +281,8 @@ impl QemuGuest {
             monitor: Monitor::new(service, socket, spec.answer_within),
             ssh: ssh.ours,
             keys: spec.keys.clone(),
+            machine: spec.machine.clone(),
+            dir: spec.dir.clone(),
             answer_within: spec.answer_within,
             kill,
             exit,
@@ -336,33 +331,17 @@ impl Guest for QemuGuest {
         self.monitor.runs().await
     }
 
-    async fn diagnose(&mut self) -> Vec<(String, Vec<u8>)> {
-        let mut files = Vec::new();
-        if let Some(registers) = self.monitor.registers().await {
-            files.push(("registers".to_owned(), registers.into_bytes()));
-        }
-        let Ok((stream, keys)) = self.ssh() else {
-            return files;
+    async fn diagnose(&mut self, request: &Request) -> Diagnosis {
+        let mut inquiry = Inquiry {
+            request,
+            monitor: &self.monitor,
+            machine: &self.machine,
+            dir: &self.dir,
+            console: &self.dir.join(CONSOLE),
+            ssh: self.ssh().map_err(|error| error.to_string()),
+            answer_within: self.answer_within,
         };
-        let within = self.answer_within;
-        let asked = tokio::task::spawn_blocking(move || {
-            let mut answers = Vec::new();
-            let Ok(session) = ssh::connect(stream, &keys, within) else {
-                return answers;
-            };
-            for (name, command) in DIAGNOSIS {
-                let Ok(output) = ssh::run(&session, command, DIAGNOSIS_MAX) else {
-                    break;
-                };
-                answers.push((name.to_owned(), output.stdout));
-            }
-            answers
-        });
-        // The session has its own limit; this one is for a session that ignores it.
-        if let Ok(Ok(answers)) = tokio::time::timeout(within * 2, asked).await {
-            files.extend(answers);
-        }
-        files
+        diagnosis::carry_out(&mut inquiry, self.answer_within).await
     }
 
     async fn end(&mut self) {

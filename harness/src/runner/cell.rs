@@ -7,6 +7,7 @@ use swapmig_reports::record::{CellRecord, Expected, FORMAT, Sample};
 use swapmig_reports::symbolize::Symbolizer;
 
 use super::findings;
+use super::livelock;
 use super::observation::Observation;
 use super::verdict::{Evidence, judge};
 use crate::plan::PlannedCell;
@@ -30,6 +31,9 @@ pub fn result(
     let mut all = traces.workload;
     // A wrong page is noticed after the trace of what made it wrong.
     all.extend(findings::corruption(&seen));
+    if all.is_empty() && !seen.progressed {
+        all.extend(livelock::finding::finding(&seen.vcpus, symbolizer));
+    }
     if all.is_empty() {
         all.extend(findings::refusals(&seen.ended, &classes, &planned.at_least));
     }

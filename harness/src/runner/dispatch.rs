@@ -46,6 +46,8 @@ pub struct Context {
     pub jobs: usize,
     /// Saved guests; none when every cell has to boot.
     pub saved: Option<SavedGuests>,
+    /// Whether the memory of guests that hang is dumped.
+    pub dump_memory: bool,
 }
 
 /// Why a run could not be carried out. What was written before is intact.

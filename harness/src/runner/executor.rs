@@ -9,10 +9,12 @@ use tokio::time::Instant;
 
 use super::budget::Budget;
 use super::console::Console;
+use super::hang::{self, Asking};
 use super::lateness::Lateness;
 use super::machine;
 use super::observation::{Observation, RawSample, Snapshot};
 use crate::event::{CellEvent, Phase};
+use crate::guest::diagnosis::Diagnosis;
 use crate::guest::{Guest, Signal};
 use crate::host::Pulse;
 use crate::plan::{Limits, Machine};
@@ -23,6 +25,8 @@ const TRACE_EVERY: Duration = Duration::from_millis(200);
 const GRACE: Duration = Duration::from_secs(1);
 /// A drain is prolonged while the console grows, up to this many times its length.
 const DRAIN_STRETCH: u32 = 3;
+/// A diagnosis as a whole may take so many times the workload's limit.
+const DIAGNOSIS_STRETCH: u32 = 10;
 
 /// What one guest is put through.
 #[derive(Debug, Clone)]
@@ -37,6 +41,8 @@ pub struct Task<'a> {
     pub assumed_slowness: f64,
     /// What a restored guest has behind it; absent for one that boots.
     pub restored: Option<Restored>,
+    /// How it is asked why, should it hang.
+    pub asking: Asking,
 }
 
 /// What a restored guest has behind it.
@@ -80,12 +86,13 @@ pub async fn execute<G: Guest>(
         incapable: None,
         reset: false,
         exited: false,
+        asked: false,
         console: Console::of(task.job.workload.name()),
         search_at: None,
         seen: Observation::default(),
     };
     (cell.emit)(CellEvent::Phase(Phase::Booting));
-    let mut diagnosis = Vec::new();
+    let mut diagnosis = Diagnosis::default();
     let ended = loop {
         let deadline = cell.deadline();
         let step = tokio::select! {
@@ -114,7 +121,9 @@ pub async fn execute<G: Guest>(
         ended => ended,
     };
     if matches!(ended, Ended::Silent { .. } | Ended::Slow { .. }) {
-        diagnosis = guest.diagnose().await;
+        cell.asked = true;
+        let within = cell.budget.workload * DIAGNOSIS_STRETCH;
+        diagnosis = hang::diagnose(guest, &task.asking, within).await;
     }
     guest.end().await;
     let ended = cell.read_to_end(guest, ended).await;
@@ -122,10 +131,11 @@ pub async fn execute<G: Guest>(
     seen.console = cell.console.finish();
     seen.ended = ended;
     seen.host_late = cell.time.reason();
+    seen.vcpus = diagnosis.samples;
     seen.timing.total_ms = millis(started.elapsed());
     Outcome {
         observation: seen,
-        diagnosis,
+        diagnosis: diagnosis.files,
     }
 }
 
@@ -151,6 +161,8 @@ struct Cell<'t, 'e> {
     reset: bool,
     /// Whether QEMU is gone already.
     exited: bool,
+    /// Whether it was asked why it hangs.
+    asked: bool,
     console: Console,
     /// When the console is to be searched next; absent while it does not grow.
     search_at: Option<Instant>,
@@ -265,6 +277,10 @@ impl Cell<'_, '_> {
     }
 
     fn on_console(&mut self, bytes: &[u8]) {
+        // What it prints when it is asked it was made to print.
+        if self.asked {
+            return;
+        }
         self.console.push(bytes);
         let now = Instant::now();
         self.search_at.get_or_insert(now + TRACE_EVERY);
@@ -316,6 +332,9 @@ impl Cell<'_, '_> {
     }
 
     fn on_event(&mut self, event: Event) -> Option<Ended> {
+        if self.asked {
+            self.seen.note_progress(&event);
+        }
         (self.emit)(CellEvent::Guest {
             at_ms: millis(self.began.elapsed()),
             event: event.clone(),

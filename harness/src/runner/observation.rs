@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use swapmig_reports::record::{Ended, Timing};
-use swapmig_workloads::protocol::{Mismatch, When};
+use swapmig_workloads::protocol::{Event, Mismatch, When};
+
+use crate::guest::diagnosis::Sample;
 
 use super::console::Printed;
 
@@ -86,6 +88,10 @@ pub struct Observation {
     pub console: Printed,
     /// Whether the workload said that it began.
     pub started: bool,
+    /// Whether the workload got on while a guest that hung was asked why.
+    pub progressed: bool,
+    /// The virtual CPUs of a guest that hung, as samples show them, oldest first.
+    pub vcpus: Vec<Sample>,
     /// What the host could not do for the guest, if so.
     pub host_failed: Option<String>,
     /// Why the guest did not get the time that it should have had, if so.
@@ -116,6 +122,8 @@ impl Default for Observation {
             },
             console: Printed::default(),
             started: false,
+            progressed: false,
+            vcpus: Vec::new(),
             host_failed: None,
             host_late: None,
             samples: Samples::default(),
@@ -140,6 +148,14 @@ impl Observation {
         if self.mismatches.len() < MISMATCHES_KEPT {
             self.mismatches.push(mismatch);
         }
+    }
+
+    /// Takes note of a workload that gets on after all while its guest is asked why it hangs.
+    pub fn note_progress(&mut self, event: &Event) {
+        self.progressed |= matches!(
+            event,
+            Event::Round { .. } | Event::Verified { .. } | Event::Done { .. }
+        );
     }
 
     /// Takes note of a snapshot.

@@ -15,7 +15,9 @@ use super::cell;
 use super::dispatch::{Context, RunError};
 use super::events::Events;
 use super::executor::{self, Outcome, Restored, Task};
+use super::hang::Asking;
 use super::kernels::{ReadyKernel, kernel_name};
+use super::livelock;
 use super::observation::Observation;
 use super::room::room;
 use super::saving;
@@ -105,6 +107,7 @@ impl CellRunner {
         for (name, content) in &outcome.diagnosis {
             run_dir::write_whole(&dir.join(format!("diagnosis-{name}.txt")), content)?;
         }
+        let backtraces = dir.join("diagnosis-backtraces.txt");
         // Parsing and symbolizing take a while; other guests are being listened to meanwhile.
         let record = tokio::task::spawn_blocking(move || {
             let symbolizer = outcome
@@ -112,16 +115,21 @@ impl CellRunner {
                 .started
                 .then(|| self.symbolizer())
                 .flatten();
-            cell::result(
+            let samples = &outcome.observation.vcpus;
+            if !samples.is_empty() {
+                let frames = livelock::finding::frames(samples, symbolizer.as_ref());
+                let text = livelock::text::backtraces(samples, &frames);
+                run_dir::write_whole(&backtraces, text.as_bytes())?;
+            }
+            Ok(Some(cell::result(
                 &self.cell,
                 self.expected.clone(),
                 outcome.observation,
                 &self.ready.armed,
                 symbolizer.as_ref(),
-            )
-        })
-        .await?;
-        Ok(Some(record))
+            )))
+        });
+        record.await?
     }
 
     /// Waits for room on the host; none when the run was stopped meanwhile.
@@ -293,6 +301,10 @@ impl CellRunner {
             limits: &self.plan.limits,
             assumed_slowness: self.assumed_slowness(),
             restored,
+            asking: Asking {
+                vmlinux: Some(self.ready.kernel.vmlinux.clone()),
+                dump_memory: self.context.dump_memory,
+            },
         };
         let outcome = tokio::select! {
             outcome = executor::execute(&mut guest, &task, &mut emit) => Some(outcome),

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use swapmig::guest::diagnosis::{Diagnosis, Request};
 use swapmig::guest::{Guest, GuestError, Signal};
 use swapmig::host::Pulse;
 use swapmig_workloads::protocol::Job;
@@ -29,7 +30,15 @@ pub(crate) struct FakeGuest {
     born: tokio::time::Instant,
     /// What is wrong with its QEMU, if anything is.
     pub(crate) unwell: Option<String>,
-    pub(crate) diagnosed: bool,
+    /// Diagnoses that it was asked for.
+    pub(crate) asked: Vec<Request>,
+    /// What it then tells.
+    pub(crate) diagnosis: Diagnosis,
+    /// What it says meanwhile.
+    pub(crate) words_when_asked: Vec<Signal>,
+    /// Whether it then hangs for good.
+    pub(crate) hangs_when_asked: bool,
+    last_words: VecDeque<Signal>,
 }
 
 impl FakeGuest {
@@ -43,13 +52,20 @@ impl FakeGuest {
             pulses: Vec::new(),
             born: tokio::time::Instant::now(),
             unwell: None,
-            diagnosed: false,
+            asked: Vec::new(),
+            diagnosis: Diagnosis::default(),
+            words_when_asked: Vec::new(),
+            hangs_when_asked: false,
+            last_words: VecDeque::new(),
         }
     }
 }
 
 impl Guest for FakeGuest {
     async fn next(&mut self) -> Signal {
+        if let Some(word) = self.last_words.pop_front() {
+            return word;
+        }
         if self.ended {
             self.ended = false;
             self.script.clear();
@@ -90,9 +106,14 @@ impl Guest for FakeGuest {
         self.unwell.clone().map_or(Ok(()), Err)
     }
 
-    async fn diagnose(&mut self) -> Vec<(String, Vec<u8>)> {
-        self.diagnosed = true;
-        vec![("tasks".into(), b"1 init".to_vec())]
+    async fn diagnose(&mut self, request: &Request) -> Diagnosis {
+        self.asked.push(*request);
+        if self.hangs_when_asked {
+            std::future::pending::<()>().await;
+        }
+        // What it was made to say comes before it ends.
+        self.last_words.extend(self.words_when_asked.drain(..));
+        self.diagnosis.clone()
     }
 
     async fn end(&mut self) {

@@ -12,6 +12,7 @@ use swapmig::probes::{Armed, Layout, Table};
 use swapmig::run_dir::RunDir;
 use swapmig::runner::cell;
 use swapmig::runner::executor::{Task, execute};
+use swapmig::runner::hang::Asking;
 use swapmig::sinks::{Plain, Store, Terminal};
 use swapmig_reports::record::{CellId, CellRecord, Class, Expected, FORMAT, HostRecord, RunRecord};
 use swapmig_reports::run::Run;
@@ -106,6 +107,7 @@ pub(crate) async fn run(said: impl IntoIterator<Item = Signal>) -> Ran {
     let mut guest = FakeGuest::new(acts.chain([Act::Hush]).collect());
     let (job, machine, limits) = (job(), Machine::default(), Limits::default());
     let task = Task {
+        asking: Asking::default(),
         job: &job,
         machine: &machine,
         limits: &limits,

@@ -11,7 +11,7 @@ use super::layout::{Layout, has_flag};
 use super::sections::Sections;
 use super::store::Store;
 use super::symbols::Symbols;
-use super::{Error, Identity, Resolved, Unresolved, call};
+use super::{Call, Error, Identity, Place, Resolved, Unresolved, call};
 use crate::trace::{Frame, Pc};
 
 /// Where every kernel has its entry; tells where the source tree begins.
@@ -97,6 +97,17 @@ impl Binary {
         })
     }
 
+    /// Where an address lies.
+    pub(super) fn place(&self, address: u64) -> Option<Place> {
+        self.cell
+            .with_dependent(|_, parts| parts.symbols.around(address))
+    }
+
+    /// The call that returns to an address.
+    pub(super) fn call(&self, after: u64) -> Option<Call> {
+        self.cell.with_dependent(|_, parts| parts.call(after))
+    }
+
     /// Where the call goes that returns to an address, if the instruction itself says so.
     pub(super) fn called(&self, after: u64) -> Option<u64> {
         self.cell.with_dependent(|_, parts| parts.called(after))
@@ -136,18 +147,30 @@ impl<'a> Parts<'a> {
     }
 
     fn called(&self, after: u64) -> Option<u64> {
-        let code = self
-            .file
+        call::target(self.file.architecture(), self.code_before(after)?, after)
+    }
+
+    fn call(&self, after: u64) -> Option<Call> {
+        let architecture = self.file.architecture();
+        let code = self.code_before(after)?;
+        match call::target(architecture, code, after) {
+            Some(target) => Some(Call::Direct(target)),
+            None => call::is_indirect(architecture, code).then_some(Call::Indirect),
+        }
+    }
+
+    /// The last bytes of code before an address.
+    fn code_before(&self, address: u64) -> Option<&'a [u8]> {
+        self.file
             .sections()
             .filter(|section| has_flag(section, elf::SHF_EXECINSTR))
             .find_map(|section| {
-                let end = after.checked_sub(self.layout.section(&section))?;
+                let end = address.checked_sub(self.layout.section(&section))?;
                 let end = usize::try_from(end).ok()?;
                 section
                     .data()
                     .ok()?
                     .get(end.saturating_sub(call::LENGTH)..end)
-            })?;
-        call::target(self.file.architecture(), code, after)
+            })
     }
 }

@@ -3,8 +3,8 @@
 
 use object::Architecture;
 
-/// Bytes of code that end with a call at most, as far as [`target`] looks.
-pub(super) const LENGTH: usize = 6;
+/// Bytes of code that end with a call at most.
+pub(super) const LENGTH: usize = 7;
 
 /// Where the call goes whose return address is `after`, `code` being the bytes before it.
 ///
@@ -45,6 +45,37 @@ pub(super) fn target(architecture: Architecture, code: &[u8], after: u64) -> Opt
     }
 }
 
+/// Whether code ends with a call through a register or memory; only those of x86-64 are read.
+pub(super) fn is_indirect(architecture: Architecture, code: &[u8]) -> bool {
+    architecture == Architecture::X86_64
+        && (2..=LENGTH).any(|length| {
+            let instruction = code.len().checked_sub(length).map(|at| &code[at..]);
+            matches!(instruction, Some([0xff, mode, rest @ ..])
+                if mode >> 3 & 7 == 2 && operand(*mode, rest.first()) == rest.len())
+        })
+}
+
+/// Bytes that follow an instruction's byte of modes.
+fn operand(mode: u8, index: Option<&u8>) -> usize {
+    let (distance, register) = (mode >> 6, mode & 7);
+    if distance == 3 {
+        return 0;
+    }
+    // Register 4 says that a byte of scale, index and base follows; base 5 means none.
+    let indexed = register == 4;
+    let base = match index {
+        Some(index) if indexed => index & 7,
+        _ => register,
+    };
+    let distance = match distance {
+        0 if base == 5 => 4,
+        0 => 0,
+        1 => 1,
+        _ => 4,
+    };
+    usize::from(indexed) + distance
+}
+
 /// The lowest `bits` of a word, with their sign.
 fn signed(word: u32, bits: u32) -> i64 {
     let unused = 32 - bits;
@@ -67,6 +98,29 @@ mod tests {
         assert_eq!(target(Architecture::PowerPc64, &ppc, 0x1004), Some(0x1008));
         let s390 = [0xc0, 0xe5, 0x00, 0x00, 0x00, 0x10];
         assert_eq!(target(Architecture::S390x, &s390, 0x1006), Some(0x1020));
+    }
+
+    #[test]
+    fn calls_through_registers_and_memory_are_known_by_their_length() {
+        let x86 = |code: &[u8]| is_indirect(Architecture::X86_64, code);
+        // rax, r11, [rbx], [rax+8], [rax+0x100], [rip+x], [rsp+8], [x+rax*8]
+        for code in [
+            &[0xff, 0xd0][..],
+            &[0x41, 0xff, 0xd3],
+            &[0xff, 0x13],
+            &[0xff, 0x50, 0x08],
+            &[0xff, 0x90, 0, 1, 0, 0],
+            &[0xff, 0x15, 1, 2, 3, 4],
+            &[0xff, 0x54, 0x24, 0x08],
+            &[0xff, 0x14, 0xc5, 0, 0, 0, 0x82],
+        ] {
+            assert!(x86(code), "{code:x?}");
+        }
+        // A jump, an increment, a call that is cut, and nothing.
+        for code in [&[0x90, 0xff, 0xe0][..], &[0xff, 0xc0], &[0xff, 0x50], &[]] {
+            assert!(!x86(code), "{code:x?}");
+        }
+        assert!(!is_indirect(Architecture::Aarch64, &[0xff, 0xd0]));
     }
 
     #[test]

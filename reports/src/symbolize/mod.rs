@@ -6,6 +6,7 @@
 //!
 //! - `symbolizer` is a vmlinux and its modules, `expand` resolves a report with them,
 //!   `record` is the form that a run's results keep, `decoded` that of the kernel's own script;
+//! - `place` goes the other way, from addresses to frames;
 //! - `stack` chooses among functions of one name by size and by who calls whom (`call`);
 //! - `binary` is one ELF file: `identity` tells whose it is, `symbols` where its functions
 //!   are, `debug` their source, with `split` DWARF in files beside it and
@@ -25,6 +26,7 @@ mod identity;
 mod layout;
 mod modules;
 mod nesting;
+mod place;
 mod record;
 mod sections;
 mod source;
@@ -39,7 +41,8 @@ pub use decoded::decoded;
 pub use error::Error;
 pub use expand::{Agreement, Expanded, expand};
 pub use identity::{BuildId, Identity, Printed, Proof};
-pub use record::to_record;
+pub use place::{Call, Place};
+pub use record::{stack_record, to_record};
 pub use source::SourceFrame;
 pub use symbolizer::{DebugInfo, Symbolizer};
 pub use unresolved::{Resolved, Unresolved};

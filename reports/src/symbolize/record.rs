@@ -3,7 +3,7 @@
 
 use super::{Resolved, SourceFrame, Symbolizer, Unresolved, expand};
 use crate::record::{FrameRecord, StackRecord};
-use crate::trace::{Frame, Report, Stack};
+use crate::trace::{Frame, Report};
 
 /// The stacks of a report, symbolized where a vmlinux is at hand and is the report's kernel.
 ///
@@ -20,7 +20,7 @@ pub fn to_record(report: &Report, symbolizer: Option<&Symbolizer>) -> Vec<StackR
         .map(|(at, stack)| StackRecord {
             role: report.stack_name(stack).to_owned(),
             frames: frames(
-                stack,
+                &stack.frames,
                 resolved.next().unwrap_or_default(),
                 guilty.filter(|&(of, _)| of == at).map(|(_, nth)| nth),
             ),
@@ -28,11 +28,24 @@ pub fn to_record(report: &Report, symbolizer: Option<&Symbolizer>) -> Vec<StackR
         .collect()
 }
 
-fn frames(stack: &Stack, resolved: Vec<Resolved>, guilty: Option<usize>) -> Vec<FrameRecord> {
-    let any = stack.frames.iter().any(|frame| frame.reliable);
+/// The same of one stack that was read from outside, `guilty` telling the frame to blame.
+pub fn stack_record(
+    role: &str,
+    stack: &[Frame],
+    guilty: Option<usize>,
+    symbolizer: &Symbolizer,
+) -> StackRecord {
+    StackRecord {
+        role: role.into(),
+        frames: frames(stack, symbolizer.resolve(stack), guilty),
+    }
+}
+
+fn frames(stack: &[Frame], resolved: Vec<Resolved>, guilty: Option<usize>) -> Vec<FrameRecord> {
+    let any = stack.iter().any(|frame| frame.reliable);
     let mut resolved = resolved.into_iter();
     let mut frames = Vec::new();
-    for (nth, frame) in stack.frames.iter().enumerate() {
+    for (nth, frame) in stack.iter().enumerate() {
         let found = resolved.next().unwrap_or(Err(Unresolved::NoDebugInfo));
         if any && !frame.reliable {
             continue;

@@ -79,6 +79,10 @@ impl Symbolizer {
         }
     }
 
+    pub(super) fn vmlinux(&self) -> &Binary {
+        &self.vmlinux
+    }
+
     /// Refuses a vmlinux that is not the kernel that printed a log.
     ///
     /// Build ids decide where both sides have one, else releases. What is returned says

@@ -3,8 +3,8 @@
 
 use object::{Architecture, Object, ObjectSection, ObjectSymbol, SymbolKind, elf};
 
-use super::Unresolved;
 use super::layout::{Layout, has_flag};
+use super::{Place, Unresolved};
 
 /// Bytes behind a section's last function that the kernel may count to it, for it counts to the
 /// end of the pages: one of the largest pages.
@@ -115,6 +115,27 @@ impl<'a> Symbols<'a> {
         self.named(name.as_bytes())
             .first()
             .map(|symbol| symbol.address)
+    }
+
+    /// The function that an address lies in.
+    pub(super) fn around(&self, address: u64) -> Option<Place> {
+        let reach = |symbol: &Symbol<'_>| symbol.to_symbol.unwrap_or(symbol.size);
+        let inside = |symbol: &&Symbol<'_>| {
+            address
+                .checked_sub(symbol.address)
+                .is_some_and(|offset| offset < reach(symbol))
+        };
+        let best = self
+            .sorted
+            .iter()
+            .filter(inside)
+            .max_by_key(|symbol| (symbol.address, symbol.is_function, symbol.size))?;
+        Some(Place {
+            symbol: String::from_utf8_lossy(best.name).into_owned(),
+            start: best.address,
+            offset: address - best.address,
+            size: reach(best),
+        })
     }
 
     fn named(&self, name: &[u8]) -> &[Symbol<'a>] {

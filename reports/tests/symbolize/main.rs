@@ -8,6 +8,7 @@ mod identity;
 mod lines;
 mod modules;
 mod namesakes;
+mod places;
 mod program;
 mod record;
 mod sections;
