@@ -85,9 +85,10 @@ pub(crate) fn measure(figures: &mut Figures, size: Size) -> Result<()> {
             }
         };
         eprintln!(
-            "trial {}: {}, {:.0} s",
+            "trial {}: {}; {} struck, {:.0} s",
             number + 1,
             kinds.join(", "),
+            outcome.struck.len(),
             began.elapsed().as_secs_f64()
         );
         match tally.add(&kinds, &dir, &outcome) {
