@@ -26,7 +26,7 @@ impl Before {
 
     /// What is left outside of a run's folder: processes, files, sockets, disks, memory.
     /// `temporary` is the only place where swapmig was told to put temporary files.
-    pub(super) fn left(&self, mark: &Mark, temporary: &Path, home: &Path) -> Result<Vec<String>> {
+    pub(super) fn left(&self, mark: &Mark, temporary: &Path) -> Result<Vec<String>> {
         let until = Instant::now() + GRACE;
         let mut left = mark.living()?;
         while !left.is_empty() && Instant::now() < until {
@@ -34,11 +34,6 @@ impl Before {
             left = mark.living()?;
         }
         let mut files = names(temporary);
-        let half_saved = names(&home.join("guests")).into_iter().filter(|path| {
-            path.file_name()
-                .is_some_and(|name| name.to_string_lossy().starts_with("new-"))
-        });
-        files.extend(half_saved);
         files.extend(
             names(Path::new("/dev/shm"))
                 .difference(&self.shared_memory)
@@ -49,16 +44,24 @@ impl Before {
     }
 }
 
-/// What is left within the folder of a run that went to its end.
-pub(super) fn within(run: &Path) -> Vec<String> {
-    let mut folders = vec![run.to_owned(), run.join("cells"), run.join("attempts")];
+/// What is left within the folders of a run that went to its end: what one that is killed leaves
+/// there is removed by the next.
+pub(super) fn within(run: &Path, home: &Path) -> Vec<String> {
+    let mut folders = [
+        run,
+        &home.join("guests"),
+        &run.join("cells"),
+        &run.join("attempts"),
+    ]
+    .map(Path::to_owned)
+    .to_vec();
     folders.extend(names(&run.join("cells")));
     folders.extend(names(&run.join("attempts")));
     let files = folders.iter().flat_map(|folder| names(folder));
     files
         .filter(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.starts_with(".tmp") || name == "scratch"
+            name.starts_with(".tmp") || name.starts_with("new-") || name == "scratch"
         })
         .map(|path| path.display().to_string())
         .collect()

@@ -251,7 +251,9 @@ impl<'s> Trial<'s> {
         let status = self.wait(&mut child)?;
         self.look_at_verdicts();
         self.look_for_leftovers()?;
-        self.outcome.left.extend(leftovers::within(&run));
+        self.outcome
+            .left
+            .extend(leftovers::within(&run, &self.home));
         let now = record::finished(&run, &self.cells)?;
         for (cell, hash) in finished {
             if now.get(&cell) != Some(&hash) {
@@ -297,9 +299,7 @@ impl<'s> Trial<'s> {
     }
 
     fn look_for_leftovers(&mut self) -> Result<()> {
-        let left = self
-            .before
-            .left(&self.mark, &self.dir.join("tmp"), &self.home)?;
+        let left = self.before.left(&self.mark, &self.dir.join("tmp"))?;
         self.outcome.left.extend(left);
         Ok(())
     }
