@@ -326,8 +326,7 @@ async fn a_guest_that_the_host_refuses_its_time_has_longer_limits() {
         let mut guest = FakeGuest::new(with(begun(), vec![Act::Hush]));
         guest.pulses = (0..10_000)
             .map(|second| Pulse {
-                wanting: u32::from(refused),
-                contended: Duration::from_secs(second),
+                waited: Duration::from_secs(u64::from(refused) * second * 2),
                 ..Pulse::default()
             })
             .collect();
@@ -341,6 +340,70 @@ async fn a_guest_that_the_host_refuses_its_time_has_longer_limits() {
         starved > 3 * idle && starved <= 4 * idle + 4,
         "{idle} {starved}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_and_silent_drain_is_no_fault_of_the_host() {
+    // A boot of 60 seconds: the drain takes a fifth of that.
+    let slow = Restored {
+        boot: Duration::from_secs(60),
+        took: SOON,
+    };
+    let done = event(Event::Done { elapsed_ms: 1 });
+    let mut guest = FakeGuest::new(with(begun(), vec![done, Act::Hush]));
+    guest.pulses = vec![Pulse::default()];
+    let ran = run_restored(guest, Some(slow)).await;
+    assert_eq!(ran.seen.ended, Ended::Done);
+    assert!(ran.took > Duration::from_secs(10), "{:?}", ran.took);
+    assert_eq!(ran.seen.host_late, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trace_that_a_stopped_qemu_still_owes_is_waited_for() {
+    let done = event(Event::Done { elapsed_ms: 1 });
+    let later = Act::Say(
+        Duration::from_secs(6),
+        Signal::Console(WARNING.as_bytes().to_vec()),
+    );
+    let mut guest = FakeGuest::new(with(begun(), vec![done, later, Act::Hush]));
+    let stopped = Pulse {
+        stopped: true,
+        ..Pulse::default()
+    };
+    guest.pulses = [vec![stopped; 6], vec![Pulse::default()]].concat();
+    let ran = run_restored(
+        guest,
+        Some(Restored {
+            boot: Duration::from_secs(10),
+            took: SOON,
+        }),
+    )
+    .await;
+    assert_eq!(ran.seen.ended, Ended::StoppedAfterFinding);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_chatters_and_never_begins_its_workload_has_an_end() {
+    let chatter = (0..100_000).map(|_| {
+        Act::Say(
+            Duration::from_secs(1),
+            Signal::Console(b"any moment now\n".to_vec()),
+        )
+    });
+    let script = [ready()].into_iter().chain(chatter).collect();
+    let ran = run(script).await;
+    assert!(matches!(ran.seen.ended, Ended::Slow { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trace_that_overtakes_the_word_of_the_workloads_begin_is_found_at_once() {
+    let mut script = begun();
+    let started = script.pop().into_iter();
+    let silence = Act::Say(Duration::from_secs(1), Signal::Reset);
+    let script = with(script, vec![console(WARNING), silence]);
+    let ran = run(script.into_iter().chain(started).collect()).await;
+    assert_eq!(ran.seen.ended, Ended::StoppedAfterFinding);
+    assert!(ran.took < Duration::from_secs(10), "{:?}", ran.took);
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,7 +14,7 @@ use crate::guest::confinement::Strength;
 use crate::guest::launcher::Launcher;
 use crate::guest_binary;
 use crate::home::Home;
-use crate::host::Resources;
+use crate::host::{Pulse, Resources};
 use crate::image::Tools;
 use crate::kernel::{BUILD_TOOLS, BuildTool, ToolKind};
 
@@ -76,6 +76,7 @@ pub(super) fn doctor() -> Result<ExitCode, Failure> {
     findings.push(guest(&swapmig()?));
     findings.push(disk(home));
     findings.push(host_memory()?);
+    findings.push(waiting());
 
     let mut sound = true;
     for finding in &findings {
@@ -246,6 +247,22 @@ fn host_memory() -> Result<Finding, Failure> {
         MEMORY_MIB,
         "end other programs, or run with --jobs 1",
     ))
+}
+
+/// A host that does not tell is not known to be overloaded; cells are judged all the same.
+fn waiting() -> Finding {
+    let what = "time that guests wait";
+    if Pulse::tells_waiting() {
+        return there(what, "told by the kernel, so an overloaded host is noticed");
+    }
+    Finding {
+        what: what.into(),
+        state: Err(Lack {
+            detail: "not told by this kernel, so an overloaded host is not noticed".into(),
+            remedy: "boot one with CONFIG_SCHED_INFO, or run fewer guests with --jobs".into(),
+            fatal: false,
+        }),
+    }
 }
 
 /// Less than is comfortable is worth a note: kernels may be in the store already.

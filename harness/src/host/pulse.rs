@@ -2,6 +2,7 @@
 //! What the host gave to a guest's QEMU until now.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -9,15 +10,16 @@ use rustix::time::{ClockId, clock_gettime};
 /// Counters that only grow, and the state of a QEMU's threads, at a moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pulse {
-    /// CPU time that its threads had.
+    /// CPU time that its threads had, all together.
     pub ran: Duration,
-    /// How many of its threads run or want to.
-    pub wanting: u32,
+    /// How long its threads waited for a CPU, all together.
+    pub waited: Duration,
+    /// How many of its threads wait for a disk, or for memory that is on one.
+    pub blocked: u32,
     /// Whether a signal or a debugger has stopped it.
     pub stopped: bool,
-    /// How long something on the host wanted to run and could not, or another machine on the
-    /// same hardware had the CPU.
-    pub contended: Duration,
+    /// How long a CPU of this host was given to another machine on the same hardware.
+    pub stolen: Duration,
     /// How long the host was suspended.
     pub suspended: Duration,
 }
@@ -26,59 +28,52 @@ impl Pulse {
     /// Looks now; none when the process is not there.
     pub fn of(pid: u32) -> Option<Self> {
         let mut pulse = Self {
-            contended: contended(),
+            stolen: stolen(&read("/proc/stat")) / u32::try_from(super::cpus()).unwrap_or(1),
             suspended: suspended(),
             ..Self::default()
         };
         for task in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
             // A thread that has just ended has nothing to tell.
-            let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
-            let Some((state, ran)) = thread(&stat) else {
-                continue;
-            };
+            let state = state(&read(task.path().join("stat"))).unwrap_or(' ');
+            let (ran, waited) = times(&read(task.path().join("schedstat"))).unwrap_or_default();
             pulse.ran += ran;
-            pulse.wanting += u32::from(state == "R");
-            pulse.stopped |= matches!(state, "T" | "t");
+            pulse.waited += waited;
+            pulse.blocked += u32::from(state == 'D');
+            pulse.stopped |= matches!(state, 'T' | 't');
         }
         Some(pulse)
     }
+
+    /// Whether this host's kernel tells how long a process waits for a CPU.
+    pub fn tells_waiting() -> bool {
+        times(&read("/proc/self/schedstat")).is_some()
+    }
 }
 
-/// State and CPU time of a thread, from its `stat`.
-fn thread(stat: &str) -> Option<(&str, Duration)> {
-    // The name in parentheses may hold anything, also parentheses and blanks.
-    let (_, rest) = stat.rsplit_once(") ")?;
-    let mut fields = rest.split(' ');
-    let state = fields.next()?;
-    // utime and stime are fields 14 and 15; the state was field 3.
-    let mut ticks = fields.skip(10).map(str::parse::<u64>);
-    let (user, system) = (ticks.next()?.ok()?, ticks.next()?.ok()?);
-    Some((state, from_ticks(user + system)))
+fn read(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(path).unwrap_or_default()
 }
 
-fn from_ticks(ticks: u64) -> Duration {
-    Duration::from_secs(1).mul_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+/// A thread's state, from its `stat`. The name before it, in parentheses, may hold anything.
+fn state(stat: &str) -> Option<char> {
+    stat.rsplit_once(") ")?.1.chars().next()
 }
 
-/// Where the kernel does not count pressure, or has no hypervisor above it, that part is zero.
-fn contended() -> Duration {
-    let pressure = fs::read_to_string("/proc/pressure/cpu").unwrap_or_default();
-    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
-    waited(&pressure) + stolen(&stat) / u32::try_from(super::cpus()).unwrap_or(1)
+/// How long a thread ran and waited to run, from its `schedstat`: nanoseconds.
+fn times(schedstat: &str) -> Option<(Duration, Duration)> {
+    let mut numbers = schedstat.split_whitespace().map(str::parse::<u64>);
+    let mut next = || Some(Duration::from_nanos(numbers.next()?.ok()?));
+    Some((next()?, next()?))
 }
 
-fn waited(pressure: &str) -> Duration {
-    let some = pressure.lines().find(|line| line.starts_with("some "));
-    let total = some.and_then(|line| line.rsplit_once("total=")?.1.parse().ok());
-    Duration::from_micros(total.unwrap_or(0))
-}
-
+/// Where no hypervisor is above the host's kernel, this is zero.
 fn stolen(stat: &str) -> Duration {
     let ticks = stat
         .lines()
         .next()
-        .and_then(|all| all.split_whitespace().nth(8)?.parse().ok());
-    from_ticks(ticks.unwrap_or(0))
+        .and_then(|all| all.split_whitespace().nth(8)?.parse::<u64>().ok());
+    let second = rustix::param::clock_ticks_per_second() as f64;
+    Duration::from_secs_f64(ticks.unwrap_or(0) as f64 / second)
 }
 
 fn suspended() -> Duration {
@@ -99,19 +94,17 @@ mod tests {
 
     #[test]
     fn a_thread_with_an_odd_name_is_read() {
-        let stat = "42 (a) R 1 (b) R 1 1 1 0 -1 0 0 0 0 0 250 50 0 0 20 0 1 0 9 9 9\n";
-        assert_eq!(thread(stat), Some(("R", Duration::from_secs(3))));
-        for cut in ["", "42 (a", "42 (a) R 1 1"] {
-            assert_eq!(thread(cut), None, "{cut}");
+        assert_eq!(state("42 (a) R 1 (b) D 1 1 1 0\n"), Some('D'));
+        for cut in ["", "42 (a", "42 (a)"] {
+            assert_eq!(state(cut), None, "{cut}");
         }
+        let ran = (Duration::from_micros(5), Duration::from_micros(7));
+        assert_eq!(times("5000 7000 12\n"), Some(ran));
+        assert_eq!(times("5000"), None);
     }
 
     #[test]
-    fn pressure_and_stolen_time_are_read_where_they_are() {
-        let pressure =
-            "some avg10=0.00 avg60=0.00 avg300=0.00 total=1500\nfull avg10=0.00 total=7\n";
-        assert_eq!(waited(pressure), Duration::from_micros(1500));
-        assert_eq!(waited(""), Duration::ZERO);
+    fn stolen_time_is_read_where_it_is() {
         assert_eq!(
             stolen("cpu  1 2 3 4 5 6 7 200 0 0\n"),
             Duration::from_secs(2)
@@ -130,10 +123,10 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(5));
             }
         };
-        until(&|pulse| pulse.wanting == 1 && pulse.ran > Duration::ZERO);
+        until(&|pulse| pulse.ran > Duration::ZERO && !pulse.stopped);
         let pid = rustix::process::Pid::from_child(&busy);
         rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
-        until(&|pulse| pulse.stopped && pulse.wanting == 0);
+        until(&|pulse| pulse.stopped);
         busy.kill().unwrap();
         busy.wait().unwrap();
         assert_eq!(Pulse::of(0), None);

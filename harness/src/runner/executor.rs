@@ -79,9 +79,9 @@ pub async fn execute<G: Guest>(
         heard: Duration::ZERO,
         phase: Phase::Booting,
         workload_began: None,
-        workload_from: None,
-        drain_since: started,
-        drain_until: started,
+        running_from: Duration::ZERO,
+        drain_since: Duration::ZERO,
+        drain_until: Duration::ZERO,
         found: false,
         incapable: None,
         reset: false,
@@ -113,6 +113,8 @@ pub async fn execute<G: Guest>(
             break ended;
         }
     };
+    // What befell the host just now is known before anybody judges by it.
+    cell.beat(Instant::now(), guest.pulse());
     let ended = match ended {
         Ended::Silent { seconds } => match guest.responds().await {
             Ok(()) => Ended::Silent { seconds },
@@ -150,10 +152,11 @@ struct Cell<'t, 'e> {
     heard: Duration,
     phase: Phase,
     workload_began: Option<Instant>,
-    /// How much time the guest had had then.
-    workload_from: Option<Duration>,
-    drain_since: Instant,
-    drain_until: Instant,
+    /// How much time it had had when it was given its job, and then when its workload began.
+    running_from: Duration,
+    /// How much time it had had when its console began to be drained.
+    drain_since: Duration,
+    drain_until: Duration,
     /// Whether a finding was made: it decides how the cell ended.
     found: bool,
     /// Why the workload could not do its job, where it said so.
@@ -172,23 +175,14 @@ struct Cell<'t, 'e> {
 impl Cell<'_, '_> {
     /// When something has to happen even if the guest says nothing.
     fn deadline(&self) -> Instant {
+        let silence = self.heard + self.budget.silence;
         let limit = match self.phase {
-            Phase::Booting => self.time.when(self.budget.boot),
-            Phase::Running => self.time.when(self.working_from() + self.budget.workload),
-            Phase::Draining => {
-                return self
-                    .search_at
-                    .unwrap_or(self.drain_until)
-                    .min(self.drain_until);
-            }
+            Phase::Booting => silence.min(self.budget.boot),
+            Phase::Running => silence.min(self.running_from + self.budget.workload),
+            Phase::Draining => self.drain_until,
         };
-        let silence = self.time.when(self.heard + self.budget.silence);
-        let search = self.search_at.unwrap_or(limit);
-        limit.min(silence).min(search).min(self.time.due())
-    }
-
-    fn working_from(&self) -> Duration {
-        self.workload_from.unwrap_or(self.heard)
+        let limit = self.time.when(limit).min(self.time.due());
+        self.search_at.map_or(limit, |search| limit.min(search))
     }
 
     fn on_deadline<G: Guest>(&mut self, guest: &mut G) -> Option<Ended> {
@@ -203,14 +197,16 @@ impl Cell<'_, '_> {
         }
         let had = self.time.had(now);
         let silent = had >= self.heard + self.budget.silence;
+        let stopped = self.time.stopped_until_now() >= self.budget.standstill;
         match self.phase {
-            Phase::Draining => (now >= self.drain_until).then(|| self.end_of_drain()),
-            _ if self.time.stopped_until_now() >= self.budget.standstill => Some(Ended::Dead {
+            Phase::Draining if self.found && stopped => Some(self.end_of_drain()),
+            _ if stopped => Some(Ended::Dead {
                 reason: format!(
                     "its QEMU was stopped by a signal for {}",
                     seconds(self.time.stopped_until_now())
                 ),
             }),
+            Phase::Draining => (had >= self.drain_until).then(|| self.end_of_drain()),
             Phase::Booting if had >= self.budget.boot => Some(Ended::BootFailed {
                 reason: format!("it was not ready after {}", seconds(self.budget.boot)),
             }),
@@ -225,7 +221,7 @@ impl Cell<'_, '_> {
                 seconds: self.budget.silence.as_secs(),
             }),
             Phase::Running => {
-                (had >= self.working_from() + self.budget.workload).then_some(Ended::Slow {
+                (had >= self.running_from + self.budget.workload).then_some(Ended::Slow {
                     seconds: self.budget.workload.as_secs(),
                 })
             }
@@ -282,11 +278,10 @@ impl Cell<'_, '_> {
             return;
         }
         self.console.push(bytes);
-        let now = Instant::now();
-        self.search_at.get_or_insert(now + TRACE_EVERY);
+        self.search_soon();
         if self.phase == Phase::Draining {
             let longest = self.drain_since + self.budget.drain * DRAIN_STRETCH;
-            self.drain_until = (now + self.budget.drain).min(longest);
+            self.drain_until = (self.heard + self.budget.drain).min(longest);
         }
     }
 
@@ -319,6 +314,7 @@ impl Cell<'_, '_> {
         self.seen.timing.restored = self.task.restored.is_some();
         self.budget = Budget::measured(self.task.limits, boot);
         self.enter(Phase::Running);
+        self.running_from = self.heard;
         let job = Job {
             detect_after_seconds: Some(self.budget.detect_after.as_secs()),
             ..self.task.job.clone()
@@ -360,8 +356,12 @@ impl Cell<'_, '_> {
             Event::Started { .. } => {
                 self.seen.started = true;
                 self.console.started();
-                self.workload_began.get_or_insert_with(Instant::now);
-                self.workload_from.get_or_insert(self.heard);
+                if self.workload_began.is_none() {
+                    self.workload_began = Some(Instant::now());
+                    self.running_from = self.heard;
+                }
+                // A trace may have overtaken this event.
+                self.search_soon();
             }
             Event::ProbesRefused { mut refused } => {
                 refused.retain(|name, _| self.is_asked(name));
@@ -439,6 +439,11 @@ impl Cell<'_, '_> {
         }
     }
 
+    fn search_soon(&mut self) {
+        self.search_at
+            .get_or_insert_with(|| Instant::now() + TRACE_EVERY);
+    }
+
     /// Looks for a trace in the part of the console that the workload is responsible for.
     fn search(&mut self) {
         self.search_at = None;
@@ -467,7 +472,7 @@ impl Cell<'_, '_> {
 
     fn drain(&mut self) {
         self.enter(Phase::Draining);
-        self.drain_since = Instant::now();
+        self.drain_since = self.time.had(Instant::now());
         self.drain_until = self.drain_since + self.budget.drain;
     }
 
@@ -489,8 +494,9 @@ impl Cell<'_, '_> {
         if self.exited {
             return ended;
         }
-        // A guest that was ended has little left to say; one that does not stop is left alone.
-        let limit = Instant::now() + self.budget.drain * DRAIN_STRETCH;
+        // QEMU is gone: what is still delivered has an end, and is waited for while it comes.
+        let patience = self.budget.drain * DRAIN_STRETCH;
+        let mut limit = Instant::now() + patience;
         loop {
             let signal = tokio::select! {
                 biased;
@@ -498,7 +504,10 @@ impl Cell<'_, '_> {
                 () = tokio::time::sleep_until(limit) => return ended,
             };
             match signal {
-                Signal::Console(bytes) => self.on_console(&bytes),
+                Signal::Console(bytes) => {
+                    self.on_console(&bytes);
+                    limit = Instant::now() + patience;
+                }
                 // How the cell ended is settled; what the guest still has to tell is kept.
                 Signal::Event(event) => drop(self.on_event(event)),
                 Signal::HostFailed { reason } => self.seen.host_failed = Some(reason),
