@@ -99,11 +99,11 @@ async fn go_on(
 }
 
 /// How guests are run, whatever the plan.
-struct How {
+pub(super) struct How {
     jobs: Option<u16>,
-    shares: Shares,
+    pub(super) shares: Shares,
     saved: bool,
-    dump_memory: bool,
+    pub(super) dump_memory: bool,
 }
 
 impl How {
@@ -167,7 +167,7 @@ async fn carry_out(
     ];
     let stop = stop_on_signals()?;
     let ran = dispatch::run(
-        setting.context(jobs, saved, how.dump_memory)?,
+        setting.context(jobs, saved, how)?,
         plan,
         dir.clone(),
         record,

@@ -10,6 +10,7 @@ use swapmig_reports::record::HostRecord;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
+use super::run::How;
 use crate::accel::{self, Choice};
 use crate::catalogue::{CatalogueError, Images};
 use crate::event::Sink;
@@ -70,7 +71,7 @@ impl Setting {
         &self,
         jobs: usize,
         saved: Option<SavedGuests>,
-        dump_memory: bool,
+        how: &How,
     ) -> Result<Arc<Context>, Failure> {
         Ok(Arc::new(Context {
             images: self.images.clone(),
@@ -81,7 +82,8 @@ impl Setting {
             jobs,
             qemu: accel::qemu_version().map_err(Failure::host)?,
             saved,
-            dump_memory,
+            shares: how.shares,
+            dump_memory: how.dump_memory,
         }))
     }
 }

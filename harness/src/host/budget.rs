@@ -32,6 +32,17 @@ impl Claim {
         }
     }
 
+    /// The part that has to be measured again before each guest: what the user has set is theirs to
+    /// answer for.
+    pub fn beside(self, shares: &Shares) -> Self {
+        let unless = |set: Option<u64>, claim| if set.is_some() { 0 } else { claim };
+        Self {
+            cpus: self.cpus,
+            memory_mib: unless(shares.memory_mib, self.memory_mib),
+            disk_mib: unless(shares.disk_mib, self.disk_mib),
+        }
+    }
+
     /// What stands in the way of one more guest, if anything does.
     pub fn lacks(&self, there: &Resources) -> Option<HostError> {
         let no_room = |what, needed, there, option| HostError::NoRoom {
@@ -148,6 +159,26 @@ mod tests {
         })
         .unwrap_err();
         assert!(error.to_string().contains("--host-disk"));
+    }
+
+    #[test]
+    fn what_the_user_has_set_is_not_measured_again() {
+        let set = Shares {
+            memory_mib: Some(4096),
+            ..Shares::default()
+        };
+        let none = Resources {
+            memory_mib: 0,
+            ..THERE
+        };
+        let claim = Claim::of(&Machine::default());
+        assert!(claim.lacks(&none).is_some());
+        assert!(claim.beside(&set).lacks(&none).is_none());
+        let full = Resources {
+            disk_mib: 0,
+            ..THERE
+        };
+        assert!(claim.beside(&set).lacks(&full).is_some());
     }
 
     #[test]

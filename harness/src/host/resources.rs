@@ -13,7 +13,7 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
     /// A file of the system does not tell what it should.
-    #[error("{path} does not tell {what}: {source}. Mount /proc, or set --jobs.")]
+    #[error("{path} does not tell {what}: {source}. Mount /proc.")]
     Unknown {
         /// The file.
         path: Utf8PathBuf,
@@ -101,10 +101,21 @@ fn cgroup_room_mib() -> u64 {
                 let text = fs::read_to_string(group.join(file)).ok()?;
                 text.trim().parse::<u64>().ok()
             };
-            Some(number("memory.max")?.saturating_sub(number("memory.current")?) >> 20)
+            let used = number("memory.current")?.saturating_sub(cached(&group.join("memory.stat")));
+            Some(number("memory.max")?.saturating_sub(used) >> 20)
         })
         .min()
         .unwrap_or(u64::MAX)
+}
+
+/// What a control group's files hold in memory: it goes when somebody needs the room.
+fn cached(stat: &Utf8Path) -> u64 {
+    let text = fs::read_to_string(stat).unwrap_or_default();
+    let of = |line: &str| {
+        let (name, bytes) = line.split_once(' ')?;
+        matches!(name, "inactive_file" | "active_file").then(|| bytes.parse::<u64>().ok())?
+    };
+    text.lines().filter_map(of).sum()
 }
 
 /// Free space of the file system that a folder lies on or will lie on.
@@ -134,6 +145,15 @@ mod tests {
             assert!(there.memory_total_mib >= there.memory_mib, "{there:?}");
             assert!(there.disk_mib > 0, "{there:?}");
         }
+    }
+
+    #[test]
+    fn memory_that_files_hold_is_not_used_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let stat = Utf8Path::from_path(dir.path()).unwrap().join("memory.stat");
+        fs::write(&stat, "anon 7\ninactive_file 40\nactive_file 2\nslab 5\n").unwrap();
+        assert_eq!(cached(&stat), 42);
+        assert_eq!(cached("/no/such/file".into()), 0);
     }
 
     #[test]

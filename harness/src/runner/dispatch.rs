@@ -23,6 +23,7 @@ use crate::guest::confinement::Strength;
 use crate::guest::launcher::Launcher;
 use crate::guest::saved::{Saved, SavedGuests};
 use crate::guest::ssh::SshKeys;
+use crate::host::Shares;
 use crate::image::{Image, ImageSpec};
 use crate::kernel::KernelStore;
 use crate::plan::{Plan, PlannedCell};
@@ -44,6 +45,8 @@ pub struct Context {
     pub image: ImageSpec,
     /// How many guests run at once.
     pub jobs: usize,
+    /// What the user says that guests may take of the host.
+    pub shares: Shares,
     /// Saved guests; none when every cell has to boot.
     pub saved: Option<SavedGuests>,
     /// Whether the memory of guests that hang is dumped.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use swapmig_reports::record::{CellId, KernelRecord};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,8 @@ use crate::probes::{Armed, Table, Vmlinux};
 pub(super) struct ReadyKernel {
     pub(super) kernel: Kernel,
     pub(super) armed: Armed,
+    /// How often QEMU did not take its saved guest.
+    pub(super) refusals: AtomicU32,
 }
 
 pub(super) fn kernel_name(cell: &CellId) -> String {
@@ -70,7 +73,13 @@ pub(super) async fn kernels(
                     )));
                 }
                 events.kernel(&name, KernelEvent::Settled(settled(&kernel)));
-                ready.insert(name, (Arc::new(ReadyKernel { kernel, armed }), variant));
+                let refusals = AtomicU32::new(0);
+                let kernel = ReadyKernel {
+                    kernel,
+                    armed,
+                    refusals,
+                };
+                ready.insert(name, (Arc::new(kernel), variant));
             }
             Err(_) if stop.is_cancelled() => break,
             Err(record) => events.kernel(&name, KernelEvent::Settled(record)),

@@ -2,6 +2,7 @@
 //! One cell: its guest is restored or booted, driven, judged, and tried again after an ERROR.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -34,6 +35,8 @@ use crate::run_dir::{self, RunDir};
 
 /// Milliseconds between two samples of a guest's counters.
 const SAMPLE_MS: u64 = 1000;
+/// So often QEMU may not take a saved guest before it is given up: once may be a host that was late.
+const REFUSALS_MOST: u32 = 2;
 /// How long QEMU and a guest's ssh server may take to answer, before scaling.
 const ANSWER_SECONDS: f64 = 3.0;
 
@@ -135,7 +138,7 @@ impl CellRunner {
     /// Waits for room on the host; none when the run was stopped meanwhile.
     async fn room(&self, dir: &Utf8Path) -> Option<Result<(), HostError>> {
         let patience = Budget::assumed(&self.plan.limits, self.assumed_slowness()).boot;
-        let claim = Claim::of(&self.plan.machine);
+        let claim = Claim::of(&self.plan.machine).beside(&self.context.shares);
         let id = &self.cell.id;
         let tell = |lack: &HostError| self.note(format!("{id} waits for room: {lack}"));
         tokio::select! {
@@ -219,6 +222,8 @@ impl CellRunner {
         // By name, not by key: two variants may come to the same kernel.
         let saved = match self.dir.scratch_for(&name.replace('/', ".")) {
             Ok(dir) => {
+                // Without room its cells wait for some, and tell.
+                self.room(&dir).await?.ok()?;
                 let limits = Budget::assumed(&self.plan.limits, self.assumed_slowness());
                 let spec = self.spec(&dir);
                 let launcher = &self.context.launcher;
@@ -253,7 +258,9 @@ impl CellRunner {
     ) -> Result<(QemuGuest, Option<Restored>), GuestError> {
         let spec = self.spec(dir);
         let launcher = &self.context.launcher;
-        let Some(saved) = saved else {
+        let refusals = &self.ready.refusals;
+        let taken = |_: &&Saved| refusals.load(Ordering::Relaxed) < REFUSALS_MOST;
+        let Some(saved) = saved.filter(taken) else {
             return Ok((QemuGuest::boot(&spec, launcher).await?, None));
         };
         let restored = GuestSpec {
@@ -271,17 +278,29 @@ impl CellRunner {
             }
             Err(error) => {
                 self.note(format!(
-                    "{} boots, for its saved guest could not be restored and is removed: {error}",
+                    "{} boots, for its saved guest could not be restored: {error}",
                     self.cell.id
                 ));
-                if let Some(store) = &self.context.saved
-                    && let Err(error) = store.discard(&self.key())
-                {
-                    self.note(format!("a saved guest could not be removed: {error}"));
+                if refusals.fetch_add(1, Ordering::Relaxed) + 1 == REFUSALS_MOST {
+                    self.discard_saved();
                 }
                 Ok((QemuGuest::boot(&spec, launcher).await?, None))
             }
         }
+    }
+
+    fn discard_saved(&self) {
+        let name = kernel_name(&self.cell.id);
+        let removed = match &self.context.saved {
+            Some(store) => store.discard(&self.key()),
+            None => Ok(()),
+        };
+        self.note(match removed {
+            Ok(()) => format!(
+                "the saved guest of kernel {name} is removed, and the rest of its cells boot"
+            ),
+            Err(error) => format!("the saved guest of kernel {name} is not removed: {error}"),
+        });
     }
 
     /// Runs the guest; [`None`] when the run was stopped meanwhile.
