@@ -22,6 +22,7 @@ pub(crate) fn wait(seconds: u64) {
             "/sys/module/rcupdate/parameters/rcu_cpu_stall_timeout",
             seconds.min(RCU_MOST),
         ),
+        ("/sys/module/workqueue/parameters/watchdog_thresh", seconds),
     ];
     for (file, limit) in limits {
         let _ = fs::write(file, limit.to_string());

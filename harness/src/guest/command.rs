@@ -68,7 +68,7 @@ pub struct CommandLine<'a> {
 /// routed without ACPI, whose interpreter takes six seconds a device under KASAN and emulation.
 const KERNEL_ARGUMENTS: &str = "console=ttyS0 panic=-1 rdinit=/init pci=noacpi slab_nomerge page_owner=on mitigations=off \
      random.trust_cpu=on watchdog_thresh=30 sysctl.kernel.hung_task_timeout_secs=60 \
-     rcupdate.rcu_cpu_stall_timeout=60";
+     rcupdate.rcu_cpu_stall_timeout=60 workqueue.watchdog_thresh=60";
 
 impl CommandLine<'_> {
     /// The arguments, without the program.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use swapmig_reports::record::{Class, ClassCounts, Ended, Finding, FindingKind};
 use swapmig_reports::symbolize::{self, Symbolizer};
-use swapmig_reports::trace::{self, Report};
+use swapmig_reports::trace::Report;
 use swapmig_workloads::protocol::Mismatch;
 
 use super::observation::Observation;
@@ -45,9 +45,9 @@ pub fn traces(seen: &Observation, symbolizer: Option<&Symbolizer>) -> Traces {
 
 fn trace_finding(report: &Report, at_ms: Option<u64>, symbolizer: Option<&Symbolizer>) -> Finding {
     Finding {
-        kind: match report.kind {
-            trace::Kind::Hang => FindingKind::Hang,
-            _ => FindingKind::Trace,
+        kind: match report.measures_time {
+            true => FindingKind::Hang,
+            false => FindingKind::Trace,
         },
         title: report.title.clone(),
         alt_titles: report.alt_titles.clone(),
@@ -149,6 +149,18 @@ mod tests {
 
     fn wanted(n: u64) -> BTreeMap<Class, u64> {
         BTreeMap::from([(Class::U4, n)])
+    }
+
+    #[test]
+    fn what_only_measures_time_is_a_hang_whatever_its_class() {
+        let kind = |console: &str| {
+            let reports = swapmig_reports::trace::parse(console.as_bytes());
+            trace_finding(&reports[0], None, None).kind
+        };
+        let lockup = "BUG: workqueue lockup - pool cpus=1 node=0 flags=0x0 nice=0 stuck for 51s!\n";
+        assert_eq!(kind(lockup), FindingKind::Hang);
+        let warning = "WARNING: CPU: 0 PID: 1 at mm/rmap.c:1 rmap_walk+0x1/0x2\n";
+        assert_eq!(kind(warning), FindingKind::Trace);
     }
 
     #[test]

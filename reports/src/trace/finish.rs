@@ -39,6 +39,7 @@ pub(super) fn report(mut collected: Collected) -> Report {
         title: "unexpected kernel reboot".to_owned(),
         alt_titles: Vec::new(),
         kind: Kind::UnexpectedReboot,
+        measures_time: false,
         corrupted: None,
         panicked: collected.panicked,
         span: collected.span.clone(),
@@ -72,6 +73,7 @@ fn describe(report: &mut Report, collected: &Collected, format: &'static Format)
         return unexplained(report, &lines[0]);
     };
     report.kind = variant.kind;
+    report.measures_time = variant.measures_time;
 
     let verdict = match variant.blame {
         Blame::Named => Verdict::named(names.get("func").cloned()),

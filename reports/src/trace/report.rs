@@ -14,6 +14,9 @@ pub struct Report {
     pub alt_titles: Vec<String>,
     /// Class of the crash.
     pub kind: Kind,
+    /// True when all it tells is that something took too long: a machine that is not given its
+    /// time prints the same.
+    pub measures_time: bool,
     /// Why the report cannot be trusted wholly.
     pub corrupted: Option<Corruption>,
     /// True when the kernel panicked during or after it.

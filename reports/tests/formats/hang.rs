@@ -238,7 +238,7 @@ workqueue events: flags=0x0
   pwq 6: cpus=1 node=0 flags=0x0 nice=0 active=1 refcnt=2
     pending: shelf_work
 ";
-    check(
+    let report = check(
         console,
         &Want {
             title: "BUG: workqueue lockup",
@@ -247,4 +247,5 @@ workqueue events: flags=0x0
             cpu: None,
         },
     );
+    assert!(report.measures_time);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What makes no progress.
+//! What makes no progress: found by a clock, each of them.
 
-use super::{Blame, Ends, Format, Frames, Line, Path, Register, Trace, Variant, variant};
+use super::{Blame, Ends, Format, Frames, Line, Path, Register, Trace, Variant};
 use crate::trace::Kind;
 
 const STALL: &[&str] = &["stall in {func}"];
@@ -41,6 +41,19 @@ const ITSELF: Path = &[Line("self-detected"), Register, Trace, Frames];
 const STALLED: &[Path] = &[INTERRUPTED, BELOW_TIMER, LISTED, EXPEDITED, TASKS, ITSELF];
 // RCU's own thread had no CPU: a task that it found before need not be the cause.
 const STARVED: &[Path] = &[INTERRUPTED, BELOW_TIMER, LISTED, EXPEDITED, ITSELF];
+
+const fn variant(
+    when: &'static str,
+    title: &'static str,
+    alt: &'static [&'static str],
+    kind: Kind,
+    blame: Blame,
+) -> Variant {
+    Variant {
+        measures_time: true,
+        ..super::variant(when, title, alt, kind, blame)
+    }
+}
 
 const fn stall(when: &'static str, paths: &'static [Path]) -> Variant {
     Variant {

@@ -59,6 +59,8 @@ pub(in crate::trace) struct Variant {
     pub(in crate::trace) skip: &'static [&'static str],
     /// Whether such a report has a stack.
     pub(in crate::trace) stack: Stack,
+    /// Whether it tells of nothing but that something took too long.
+    pub(in crate::trace) measures_time: bool,
     /// Why a report of this look cannot be whole; empty when it can.
     pub(in crate::trace) corrupt: &'static str,
 }
@@ -127,6 +129,7 @@ const fn variant(
             Blame::Nobody => Stack::Optional,
             _ => Stack::Needed,
         },
+        measures_time: false,
         corrupt: "",
     }
 }
