@@ -257,6 +257,35 @@ async fn millions_of_events_take_no_more_than_their_room() {
     ran.seen();
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_names_and_loses_without_end_does_not_flood_its_reader() {
+    let names: Vec<String> = (0..10_000).map(|at| format!("moved_{at}")).collect();
+    let counters: Vec<_> = names.iter().map(|name| (name.as_str(), u64::MAX)).collect();
+    let lost = |area: String| {
+        event(Event::Mismatch(Mismatch {
+            area,
+            page: 1,
+            offset: 0,
+            expected: 1,
+            found: 2,
+            step: "after compaction".into(),
+            more: 0,
+        }))
+    };
+    let same = (0..100_000).map(|_| lost("anon".into()));
+    let others = (0..100_000).map(|at| lost(format!("anon {at}")));
+    let ran = run([sample(1, &counters, &[])]
+        .into_iter()
+        .chain(same)
+        .chain(others))
+    .await;
+    assert_eq!(ran.record.status, Status::Fail);
+    let (_, said, _) = ran.seen();
+    let told = said.matches("finding ").count();
+    assert!((2..=25).contains(&told), "{told} findings were told");
+    assert!(!said.contains("moved_9999"), "{said}");
+}
+
 #[tokio::test]
 async fn a_line_beyond_the_longest_is_skipped_and_not_kept() {
     let mut bytes = b"{\"event\":\"incapable\",\"reason\":\"".to_vec();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Drives one guest through one job and notes what it does. Judges nothing.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use swapmig_reports::record::Ended;
@@ -27,6 +28,8 @@ const GRACE: Duration = Duration::from_secs(1);
 const DRAIN_STRETCH: u32 = 3;
 /// A diagnosis as a whole may take so many times the workload's limit.
 const DIAGNOSIS_STRETCH: u32 = 10;
+/// How many findings of a guest are told while it runs; the result has more.
+const FINDINGS_TOLD: usize = 20;
 
 /// What one guest is put through.
 #[derive(Debug, Clone)]
@@ -83,6 +86,7 @@ pub async fn execute<G: Guest>(
         drain_since: Duration::ZERO,
         drain_until: Duration::ZERO,
         found: false,
+        told: BTreeSet::new(),
         incapable: None,
         reset: false,
         exited: false,
@@ -159,6 +163,8 @@ struct Cell<'t, 'e> {
     drain_until: Duration,
     /// Whether a finding was made: it decides how the cell ended.
     found: bool,
+    /// Titles of the findings that were told.
+    told: BTreeSet<String>,
     /// Why the workload could not do its job, where it said so.
     incapable: Option<String>,
     reset: bool,
@@ -327,7 +333,8 @@ impl Cell<'_, '_> {
         None
     }
 
-    fn on_event(&mut self, event: Event) -> Option<Ended> {
+    fn on_event(&mut self, mut event: Event) -> Option<Ended> {
+        self.forget_unasked(&mut event);
         if self.asked {
             self.seen.note_progress(&event);
         }
@@ -363,10 +370,7 @@ impl Cell<'_, '_> {
                 // A trace may have overtaken this event.
                 self.search_soon();
             }
-            Event::ProbesRefused { mut refused } => {
-                refused.retain(|name, _| self.is_asked(name));
-                self.seen.refused_probes = refused;
-            }
+            Event::ProbesRefused { refused } => self.seen.refused_probes = refused,
             Event::Snapshot {
                 when,
                 vmstat,
@@ -387,10 +391,9 @@ impl Cell<'_, '_> {
             Event::Round { .. } => {}
             Event::Sample {
                 at_ms,
-                mut probes,
+                probes,
                 vmstat,
             } => {
-                probes.retain(|name, _| self.is_asked(name));
                 self.seen.samples.add(RawSample {
                     at_ms,
                     probes,
@@ -418,9 +421,14 @@ impl Cell<'_, '_> {
         None
     }
 
-    /// Whether the guest was asked for a probe of this name.
-    fn is_asked(&self, name: &str) -> bool {
-        self.task.job.probes.iter().any(|probe| probe.name == name)
+    /// Drops what an event says of probes that the guest was not asked for.
+    fn forget_unasked(&self, event: &mut Event) {
+        let is_asked = |name: &str| self.task.job.probes.iter().any(|probe| probe.name == name);
+        match event {
+            Event::ProbesRefused { refused } => refused.retain(|name, _| is_asked(name)),
+            Event::Sample { probes, .. } => probes.retain(|name, _| is_asked(name)),
+            _ => {}
+        }
     }
 
     fn on_exit(&mut self, reason: String) -> Ended {
@@ -456,7 +464,9 @@ impl Cell<'_, '_> {
     }
 
     fn find(&mut self, title: String) {
-        (self.emit)(CellEvent::Finding { title });
+        if self.told.len() < FINDINGS_TOLD && self.told.insert(title.clone()) {
+            (self.emit)(CellEvent::Finding { title });
+        }
         if !self.found {
             self.found = true;
             self.seen.timing.finding_ms = self.workload_began.map(|began| millis(began.elapsed()));

@@ -59,7 +59,7 @@ impl RunningCell {
             CellEvent::Phase(phase) => self.phase = *phase,
             CellEvent::Guest { event, .. } => self.guest(event),
             CellEvent::Finding { title } => {
-                self.finding.get_or_insert_with(|| lines::harmless(title));
+                self.finding.get_or_insert_with(|| title.clone());
             }
             _ => {}
         }
@@ -74,7 +74,7 @@ impl RunningCell {
                 let moved: Vec<_> = probes
                     .iter()
                     .filter(|(name, hits)| name.starts_with("moved") && **hits > 0)
-                    .map(|(name, hits)| format!("{} {hits}", lines::harmless(name)))
+                    .map(|(name, hits)| format!("{name} {hits}"))
                     .collect();
                 self.counters = moved.join(", ");
             }
@@ -96,6 +96,7 @@ impl RunningCell {
                 message.push_str(part);
             }
         }
-        message
+        // A guest may have had a hand in all of it.
+        lines::harmless(&message)
     }
 }

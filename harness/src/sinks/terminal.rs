@@ -236,6 +236,25 @@ mod tests {
     }
 
     #[test]
+    fn a_running_cell_takes_a_few_lines_whatever_its_guest_counts() {
+        let probes = (0..10_000u64).map(|at| (format!("moved_\x1b[2J_{at}"), u64::MAX));
+        let sample = protocol::Event::Sample {
+            at_ms: 1,
+            probes: probes.collect(),
+            vmstat: BTreeMap::new(),
+        };
+        let events = vec![
+            CellEvent::Started,
+            CellEvent::Phase(Phase::Running),
+            guest(sample),
+        ];
+        let screen = screen(events, &[]);
+        assert!(screen.lines().count() <= 5, "{screen}");
+        assert!(screen.contains("more characters"), "{screen}");
+        assert!(!screen.contains('\x1b'));
+    }
+
+    #[test]
     fn the_whole_shows_findings_so_far_and_the_time_left() {
         let events = vec![
             CellEvent::Started,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use camino::Utf8Path;
+use indicatif::{InMemoryTerm, ProgressDrawTarget};
 use swapmig::event::{CellEvent, Event as RunEvent, Sink};
 use swapmig::guest::Signal;
 use swapmig::plan::{Limits, Machine, PlannedCell};
@@ -134,11 +135,15 @@ impl Ran {
         let run = RunDir::create(path.clone()).unwrap();
         run.fresh_cell(&planned(1).id).unwrap();
         let mut lines = Vec::new();
+        // As tall as all that a reader would scroll through.
+        let screen = InMemoryTerm::new(200, 150);
         {
             let mut sinks: [Box<dyn Sink + '_>; 3] = [
                 Box::new(Store::new(run)),
                 Box::new(Plain::new(&mut lines)),
-                Box::<Terminal>::default(),
+                Box::new(Terminal::on(ProgressDrawTarget::term_like(Box::new(
+                    screen.clone(),
+                )))),
             ];
             let cell = |what| RunEvent::Cell {
                 cell: planned(1).id,
@@ -168,6 +173,10 @@ impl Ran {
         let said = terminal::render(&read, false);
         let page = page::render(&read).unwrap();
         let lines = String::from_utf8(lines).unwrap();
+        let screen = screen.contents();
+        assert!(screen.contains("goes to"), "nothing was drawn: {screen}");
+        assert!(screen.lines().count() < 150, "it floods: {screen}");
+        assert_harmless("the screen", &screen);
         assert_harmless("the log of the run", &lines);
         assert_harmless("the summary", &said);
         assert_harmless("the page", &page);
