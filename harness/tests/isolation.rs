@@ -26,7 +26,8 @@ use swapmig::guest::{Guest, Signal, ssh};
 use swapmig_workloads::protocol::Event;
 use tokio::sync::Mutex;
 
-/// Guests of two tests at once would slow each other down.
+/// Guests of two tests at once would slow each other down, and sockets of one test would be
+/// counted by another.
 static MACHINE: Mutex<()> = Mutex::const_new(());
 
 const SWAPMIG: &str = env!("CARGO_BIN_EXE_swapmig");
@@ -129,6 +130,14 @@ async fn qemu_has_nothing_of_the_host_but_its_own() {
             "QEMU has mapped {file}"
         );
     }
+    let is_its_own = |name: &String| {
+        ["PATH", "LD_LIBRARY_PATH"].contains(&&**name) || name.starts_with("SWAPMIG_")
+    };
+    let environment = qemu.environment();
+    assert!(environment.contains("PATH"));
+    assert!(environment.iter().all(is_its_own), "{environment:?}");
+    let own = Process::own().environment();
+    assert!(!own.iter().all(is_its_own), "nothing is shown by {own:?}");
     assert_eq!(qemu.status("NoNewPrivs"), "1");
     assert_eq!(qemu.status("Seccomp"), "2", "its own sandbox is on");
     for process in [&qemu, &Process::own()] {
@@ -140,6 +149,7 @@ async fn qemu_has_nothing_of_the_host_but_its_own() {
 
 #[test]
 fn a_socket_that_could_be_reached_would_be_seen() {
+    let _machine = MACHINE.blocking_lock();
     let dir = tempfile::tempdir().unwrap();
     let before = Process::own().reachable_sockets().len();
     let _tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -176,6 +186,7 @@ fn can(confined: bool, script: &str) -> bool {
 
 #[test]
 fn a_confined_program_reads_and_writes_its_files_and_no_others() {
+    let _machine = MACHINE.blocking_lock();
     assert_eq!(Strength::of_host().lack(), None, "{}", Strength::REMEDY);
     assert!(can(true, "cat $1 && cat $2 && echo more >> $2 && : > $2"));
     for denied in [
@@ -201,6 +212,7 @@ fn a_confined_program_reads_and_writes_its_files_and_no_others() {
 
 #[test]
 fn a_confined_program_reaches_no_service_of_the_host() {
+    let _machine = MACHINE.blocking_lock();
     let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = tcp.local_addr().unwrap().port();
     let connect = format!("exec 3<>/dev/tcp/127.0.0.1/{port}");

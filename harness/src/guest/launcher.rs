@@ -17,6 +17,11 @@ use super::confinement::Confinement;
 /// The hidden command's name.
 pub const COMMAND: &str = "exec-with-parent";
 
+/// Variables of the environment that a confined program gets: where programs and libraries lie.
+const PLACES: [&str; 2] = ["PATH", "LD_LIBRARY_PATH"];
+/// How the names of swapmig's own variables begin, which it gets as well.
+const OWN: &str = "SWAPMIG_";
+
 /// Makes commands whose processes die with this one.
 #[derive(Debug, Clone)]
 pub struct Launcher {
@@ -35,7 +40,8 @@ impl Launcher {
         self.becoming(program, &[])
     }
 
-    /// The same, and the program can open little of the host: see [`Confinement`].
+    /// The same, and the program can open little of the host: see [`Confinement`]. Of the
+    /// environment it gets `PATH`, `LD_LIBRARY_PATH` and what is swapmig's own.
     pub fn confined(&self, program: &Utf8Path, to: &Confinement) -> Command {
         let named = |option, files: &[Utf8PathBuf]| -> Vec<OsString> {
             files
@@ -52,7 +58,11 @@ impl Launcher {
                 .flat_map(|fd| ["--inherit".into(), fd.to_string().into()])
                 .collect(),
         ];
-        self.becoming(program, &options.concat())
+        let mut command = self.becoming(program, &options.concat());
+        // What swapmig was started with may hold passwords, and names sockets of services.
+        let kept = std::env::vars_os().filter(|(name, _)| is_kept(name));
+        command.env_clear().envs(kept);
+        command
     }
 
     fn becoming(&self, program: &Utf8Path, options: &[OsString]) -> Command {
@@ -66,6 +76,10 @@ impl Launcher {
             .arg(program);
         command
     }
+}
+
+fn is_kept(name: &OsStr) -> bool {
+    PLACES.iter().any(|place| name == *place) || name.as_encoded_bytes().starts_with(OWN.as_bytes())
 }
 
 /// The hidden command: becomes the program, or tells why it can't.

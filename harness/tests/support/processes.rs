@@ -38,6 +38,18 @@ impl Process {
             .collect()
     }
 
+    /// Names of the variables that it was started with.
+    pub(crate) fn environment(&self) -> BTreeSet<String> {
+        let environ = std::fs::read(self.0.join("environ")).unwrap();
+        let entries = environ.split(|&byte| byte == 0);
+        entries
+            .filter_map(|entry| {
+                let (name, _) = std::str::from_utf8(entry).ok()?.split_once('=')?;
+                Some(name.to_owned())
+            })
+            .collect()
+    }
+
     /// Files that are mapped into it.
     pub(crate) fn mapped(&self) -> BTreeSet<String> {
         let maps = std::fs::read_to_string(self.0.join("maps")).unwrap();
