@@ -3,6 +3,7 @@
 
 use camino::Utf8Path;
 
+use super::confinement::Confinement;
 use crate::accel::Accelerator;
 use crate::plan::Machine;
 use swapmig_workloads::protocol::{JOB_PORT, SSH_PORT};
@@ -159,6 +160,26 @@ impl CommandLine<'_> {
         }
         arguments
     }
+
+    /// All that QEMU may open of the host, its own program and libraries apart.
+    pub fn files(&self) -> Confinement {
+        // Without a memory file, that number may be anything that swapmig was started with.
+        let memory = (self.start != Start::Boot).then_some(DESCRIPTORS.memory);
+        let device = match self.accelerator {
+            Accelerator::Kvm => Some("/dev/kvm".into()),
+            Accelerator::Tcg => None,
+        };
+        Confinement {
+            reads: [self.kernel, self.initramfs].map(Utf8Path::to_owned).into(),
+            writes: std::iter::once(DESCRIPTORS.swap)
+                .chain(memory)
+                .map(|fd| format!("/proc/self/fd/{fd}").into())
+                .chain([self.console.to_owned()])
+                .chain(device)
+                .collect(),
+            inherits: Vec::new(),
+        }
+    }
 }
 
 /// QEMU splits an option's value at commas; a doubled one stands for itself.
@@ -170,17 +191,33 @@ fn option_value(path: &Utf8Path) -> String {
 mod tests {
     use super::*;
 
-    fn line(machine: &Machine) -> String {
+    fn of(machine: &Machine, start: Start) -> CommandLine<'_> {
         CommandLine {
             accelerator: Accelerator::Tcg,
             machine,
             kernel: "k".into(),
             initramfs: "i".into(),
             console: "run,1/console.log".into(),
-            start: Start::Boot,
+            start,
         }
-        .arguments()
-        .join(" ")
+    }
+
+    fn line(machine: &Machine) -> String {
+        of(machine, Start::Boot).arguments().join(" ")
+    }
+
+    #[test]
+    fn a_guest_without_a_memory_file_may_not_open_what_has_its_number() {
+        let machine = Machine::default();
+        let may_write = |start, fd| {
+            let files = of(&machine, start).files();
+            files.writes.contains(&format!("/proc/self/fd/{fd}").into())
+        };
+        assert!(!may_write(Start::Boot, DESCRIPTORS.memory));
+        for start in [Start::Boot, Start::BootToSave, Start::Restore] {
+            assert!(may_write(start, DESCRIPTORS.swap));
+            assert!(start == Start::Boot || may_write(start, DESCRIPTORS.memory));
+        }
     }
 
     #[test]

@@ -188,15 +188,14 @@ impl QemuGuest {
         );
         let swap = swap_disk(&spec.dir, spec.machine.swap_mib).map_err(|e| make("swap disk", e))?;
 
-        let arguments = CommandLine {
+        let line = CommandLine {
             accelerator: spec.accelerator,
             machine: &spec.machine,
             kernel: &spec.kernel,
             initramfs: &spec.initramfs,
             console: &console,
             start: origin.start,
-        }
-        .arguments();
+        };
         let mut inherited = vec![
             (qmp.theirs, DESCRIPTORS.qmp),
             (job.theirs, DESCRIPTORS.job),
@@ -209,11 +208,11 @@ impl QemuGuest {
         }
         let confinement = Confinement {
             inherits: inherited.iter().map(|(_, fd)| *fd).collect(),
-            ..its_files(spec, &console)
+            ..line.files()
         };
         let mut command = launcher.confined(QEMU.into(), &confinement);
         command
-            .args(arguments)
+            .args(line.arguments())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(words_log.writer().map_err(|e| make("qemu.log", e))?);
@@ -373,25 +372,6 @@ fn wake() -> Result<Wake, GuestError> {
 fn into_tokio(stream: StdUnixStream) -> std::io::Result<UnixStream> {
     stream.set_nonblocking(true)?;
     UnixStream::from_std(stream)
-}
-
-/// All that QEMU may open of the host, its own program and libraries apart.
-fn its_files(spec: &GuestSpec, console: &Utf8Path) -> Confinement {
-    let inherited = [DESCRIPTORS.swap, DESCRIPTORS.memory];
-    let device = match spec.accelerator {
-        Accelerator::Kvm => Some("/dev/kvm".into()),
-        Accelerator::Tcg => None,
-    };
-    Confinement {
-        reads: vec![spec.kernel.clone(), spec.initramfs.clone()],
-        writes: inherited
-            .iter()
-            .map(|fd| format!("/proc/self/fd/{fd}").into())
-            .chain([console.to_owned()])
-            .chain(device)
-            .collect(),
-        inherits: Vec::new(),
-    }
 }
 
 /// A sparse file without a name: gone with the last process that holds it.
