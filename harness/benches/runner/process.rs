@@ -91,7 +91,8 @@ pub(crate) fn cpu_until_end(child: &Child) -> Result<CpuTicks> {
 /// What a living process holds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Holds {
-    pub(crate) resident_kib: u64,
+    /// Memory of its own: pages of mapped files come and go as the host likes.
+    pub(crate) own_kib: u64,
     pub(crate) threads: u64,
     pub(crate) descriptors: u64,
 }
@@ -106,7 +107,7 @@ impl Holds {
             line.split_whitespace().next()?.parse().ok()
         };
         Some(Self {
-            resident_kib: number("VmRSS:")?,
+            own_kib: number("RssAnon:")?,
             threads: number("Threads:")?,
             descriptors: fs::read_dir(format!("{process}/fd")).ok()?.count() as u64,
         })

@@ -59,7 +59,7 @@ pub(crate) fn measure(figures: &mut Figures, size: Size) -> Result<()> {
     let change = |what: fn(&Holds) -> u64| -> Result<(f64, f64)> {
         Ok((median(&early, what)?, median(&late, what)?))
     };
-    let (memory, memory_late) = change(|holds| holds.resident_kib)?;
+    let (memory, memory_late) = change(|holds| holds.own_kib)?;
     let (descriptors, descriptors_late) = change(|holds| holds.descriptors)?;
     let (threads, threads_late) = change(|holds| holds.threads)?;
     println!(
