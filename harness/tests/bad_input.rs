@@ -5,6 +5,8 @@
 
 use std::process::{Command, Stdio};
 
+use camino::Utf8Path;
+use swapmig::run_dir::RunDir;
 use tempfile::TempDir;
 
 struct Said {
@@ -86,6 +88,20 @@ fn a_folder_that_is_no_run_is_named() {
         command.args(["report", "."]);
     });
     said.assert(2, &["run.json"]);
+}
+
+#[test]
+fn a_run_that_another_swapmig_works_on_is_not_even_read() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("plan.toml"), PLAN).unwrap();
+    let path = Utf8Path::from_path(dir.path()).unwrap().join("run");
+    let run = RunDir::create(path).unwrap();
+    // What is half written, or about to change, is nothing to go by.
+    run.write("run.json", b"{").unwrap();
+    let said = swapmig(&dir, |command| {
+        command.args(["run", "plan.toml", "--resume", "run"]);
+    });
+    said.assert(2, &["is being worked on by another swapmig"]);
 }
 
 #[test]

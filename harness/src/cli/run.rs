@@ -70,9 +70,12 @@ async fn go_on(
     options: RunOptions,
 ) -> Result<ExitCode, Failure> {
     let how = How::of(&options);
-    let record = Run::read(run.as_std_path()).map_err(Failure::usage)?.record;
-    let plan = Plan::load(path, &names()?, record.seeds).map_err(Failure::usage)?;
+    // First: until then another swapmig may change the record.
     let dir = RunDir::open(run).map_err(Failure::usage)?;
+    let record = Run::read(dir.path().as_std_path())
+        .map_err(Failure::usage)?
+        .record;
+    let plan = Plan::load(path, &names()?, record.seeds).map_err(Failure::usage)?;
     let own = dir.path().join(PLAN);
     let begun_with = std::fs::read_to_string(&own).map_err(Failure::usage)?;
     if begun_with != plan.text {
