@@ -143,9 +143,12 @@ impl QemuGuest {
         launcher: &Launcher,
         saved: &Saved,
     ) -> Result<Self, GuestError> {
+        let memory = saved
+            .memory()
+            .map_err(|e| GuestError::Restore(e.to_string()))?;
         let origin = Origin {
             start: Start::Restore,
-            memory: Some(saved.memory()),
+            memory: Some(memory),
             printed: saved.console(),
         };
         let state = saved.state().map_err(|source| GuestError::Channel {

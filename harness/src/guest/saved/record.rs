@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,11 +32,22 @@ pub struct Told {
 #[derive(Debug)]
 pub struct Saved {
     pub(super) told: Told,
-    pub(super) memory: File,
-    pub(super) state: File,
+    memory: File,
+    /// Of the memory, when it was hashed.
+    stamp: Stamp,
+    state: File,
 }
 
 impl Saved {
+    pub(super) fn new(told: Told, memory: File, stamp: Stamp, state: File) -> Self {
+        Self {
+            told,
+            memory,
+            stamp,
+            state,
+        }
+    }
+
     /// How long it booted.
     pub fn boot(&self) -> Duration {
         self.told.boot
@@ -56,14 +68,42 @@ impl Saved {
         &self.told.console
     }
 
-    /// Its memory.
-    pub fn memory(&self) -> &File {
-        &self.memory
+    /// Its memory, to be mapped privately. QEMU opens it to write although it need not, so a
+    /// guest that broke out of another one could have changed it.
+    ///
+    /// # Errors
+    /// When it was changed, or removed from the store, since it was verified.
+    pub fn memory(&self) -> io::Result<&File> {
+        if Stamp::of(&self.memory)? == self.stamp {
+            Ok(&self.memory)
+        } else {
+            Err(io::Error::other(
+                "its memory was changed or removed since it was verified",
+            ))
+        }
     }
 
     /// Its state, to be read from the beginning.
     pub fn state(&self) -> io::Result<File> {
         again(&self.state)
+    }
+}
+
+/// When a file was last changed, its name and its times included: who writes to it cannot set
+/// this back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+impl Stamp {
+    pub(super) fn of(file: &File) -> io::Result<Self> {
+        let about = file.metadata()?;
+        Ok(Self {
+            seconds: about.ctime(),
+            nanoseconds: about.ctime_nsec(),
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::record::{About, Manifest, again};
+use super::record::{About, Manifest, Stamp, again};
 use super::{Key, Saved, Told};
 use crate::files::{self, Temporary};
 use crate::guest::ssh::SshKeys;
@@ -166,11 +166,10 @@ impl SavedGuests {
             Err(source) => return Err(file_error(&dir)(source)),
         }
         self.prune();
-        Ok(Saved {
-            told,
-            memory: cradle.memory,
-            state: cradle.state,
-        })
+        // What is not kept loses its name, which changes the file.
+        drop(made);
+        let stamp = Stamp::of(&cradle.memory).map_err(file_error(&dir))?;
+        Ok(Saved::new(told, cradle.memory, stamp, cradle.state))
     }
 
     /// Removes a saved guest that QEMU does not take.
@@ -226,6 +225,8 @@ fn read(dir: &Utf8Path, key: &Key) -> Result<Saved, SavedError> {
     }
     let about = manifest.about;
     let (memory, state) = (open(MEMORY)?, open(STATE)?);
+    // First: what is changed while it is being read must show.
+    let stamp = Stamp::of(&memory).map_err(file_error(&dir.join(MEMORY)))?;
     hashed(MEMORY, &memory, about.memory)?;
     hashed(STATE, &state, about.state)?;
     let mut console = Vec::new();
@@ -235,19 +236,16 @@ fn read(dir: &Utf8Path, key: &Key) -> Result<Saved, SavedError> {
     if blake3::hash(&console) != about.console {
         return Err(damaged(format!("{CONSOLE}: not what was written")));
     }
-    Ok(Saved {
-        told: Told {
-            boot: Duration::from_millis(about.boot_ms),
-            ready: about.ready,
-            console,
-            keys: Arc::new(SshKeys {
-                client: about.client_key,
-                host: about.host_key,
-            }),
-        },
-        memory,
-        state,
-    })
+    let told = Told {
+        boot: Duration::from_millis(about.boot_ms),
+        ready: about.ready,
+        console,
+        keys: Arc::new(SshKeys {
+            client: about.client_key,
+            host: about.host_key,
+        }),
+    };
+    Ok(Saved::new(told, memory, stamp, state))
 }
 
 fn hash(file: &File) -> io::Result<blake3::Hash> {
@@ -277,7 +275,7 @@ fn remove(dir: &Utf8Path) -> Result<(), SavedError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{FileExt, PermissionsExt};
 
     use crate::accel::Accelerator;
     use crate::guest::saved::Ingredients;
@@ -394,6 +392,25 @@ mod tests {
             );
             assert!(store.guests.open(&key).unwrap().is_none(), "{name}");
         }
+    }
+
+    #[test]
+    fn memory_that_was_written_to_since_is_not_given_out() {
+        let (store, key) = (store(), key("fixed"));
+        let path = store.guests.dir.join(key.as_str()).join(MEMORY);
+        let assert_watched = |saved: Saved| {
+            assert!(saved.memory().is_ok());
+            let before = fs::metadata(&path).unwrap().modified().unwrap();
+            // A file's times are no finer than the kernel's tick.
+            std::thread::sleep(Duration::from_millis(50));
+            let file = OpenOptions::new().write(true).open(&path).unwrap();
+            file.write_all_at(b"memory", 0).unwrap();
+            file.set_modified(before).unwrap();
+            let error = saved.memory().unwrap_err().to_string();
+            assert!(error.contains("was changed"), "{error}");
+        };
+        assert_watched(store.keep(&key));
+        assert_watched(store.guests.open(&key).unwrap().unwrap());
     }
 
     #[test]
