@@ -140,6 +140,12 @@ impl Traces {
         if trace.panicked && self.panicked.is_none() {
             self.panicked = Some(trace.title.clone());
         }
+        // What only measures time may be the host's doing: it does not push out the first that
+        // cannot be.
+        let sure = !trace.measures_time && self.kept.iter().all(|kept| kept.measures_time);
+        if sure && self.kept.len() == TRACES_MAX {
+            self.kept.pop();
+        }
         if self.kept.len() < TRACES_MAX {
             self.kept.push(trace);
         }
@@ -303,6 +309,17 @@ mod tests {
         assert_eq!(console.so_far().workload.len(), 1);
         console.push(rest.as_bytes());
         assert_eq!(titles(&console.finish().workload), ["WARNING in late"]);
+    }
+
+    #[test]
+    fn hangs_do_not_push_out_what_no_host_can_cause() {
+        let hang =
+            "[    9.000000][   T9] watchdog: BUG: soft lockup - CPU#0 stuck for 60s! [swapmig:9]\n";
+        let after = [BEGINS, &hang.repeat(2 * TRACES_MAX), &trace("late")].concat();
+        let printed = printed("", &after, 4096);
+        assert_eq!(printed.workload.len(), TRACES_MAX);
+        assert!(printed.workload[0].measures_time);
+        assert_eq!(printed.workload[TRACES_MAX - 1].title, "WARNING in late");
     }
 
     #[test]
