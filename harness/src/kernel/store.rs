@@ -12,9 +12,13 @@ use super::error::KernelError;
 use super::key::KernelKey;
 use super::source::{SourceId, remove};
 use super::worktree::{sync_dir, write_synced};
+use crate::files;
 
 /// Version of `kernel.json`; an entry of another one is built anew.
 const FORMAT: u32 = 1;
+
+const BZIMAGE: &str = "bzImage";
+const VMLINUX: &str = "vmlinux";
 
 /// A kernel in the store.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +60,32 @@ pub struct Manifest {
     pub build_seconds: f64,
     bzimage_bytes: u64,
     vmlinux_bytes: u64,
+    /// Of what is in its files. One that was made before there were hashes gets them when it is
+    /// next used.
+    #[serde(default)]
+    hashes: Option<Hashes>,
+}
+
+/// Hashes of an entry's files.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Hashes {
+    bzimage: blake3::Hash,
+    vmlinux: blake3::Hash,
+}
+
+impl Hashes {
+    fn of(dir: &Utf8Path) -> Result<Self, String> {
+        let hash = |name: &str| {
+            let mut hasher = blake3::Hasher::new();
+            File::open(dir.join(name))
+                .and_then(|file| Ok(hasher.update_reader(file)?.finalize()))
+                .map_err(|e| format!("{name}: {e}"))
+        };
+        Ok(Self {
+            bzimage: hash(BZIMAGE)?,
+            vmlinux: hash(VMLINUX)?,
+        })
+    }
 }
 
 /// What is to be known of a kernel that goes into the store.
@@ -86,11 +116,11 @@ impl Store {
     /// The kernel of a key. An entry that is damaged counts as absent.
     pub fn get(&self, key: &KernelKey) -> Option<Kernel> {
         let dir = self.dir.join(key.as_str());
-        match self.manifest(key) {
+        match self.verified(key) {
             Ok(manifest) => Some(Kernel {
                 key: key.clone(),
-                bzimage: dir.join("bzImage"),
-                vmlinux: dir.join("vmlinux"),
+                bzimage: dir.join(BZIMAGE),
+                vmlinux: dir.join(VMLINUX),
                 dir,
                 release: manifest.release,
                 source: manifest.source,
@@ -104,7 +134,34 @@ impl Store {
         }
     }
 
-    /// What an entry says of itself, or why it cannot be used.
+    /// What an entry says of itself when every byte of its files is as it was, or why it cannot be
+    /// used: a kernel with a flipped bit would be blamed for what it does.
+    fn verified(&self, key: &KernelKey) -> Result<Manifest, String> {
+        let manifest = self.manifest(key)?;
+        let dir = self.dir.join(key.as_str());
+        let found = Hashes::of(&dir)?;
+        match manifest.hashes {
+            Some(hashes) if hashes == found => Ok(manifest),
+            Some(hashes) if hashes.bzimage == found.bzimage => {
+                Err(format!("{VMLINUX}: its content has changed"))
+            }
+            Some(_) => Err(format!("{BZIMAGE}: its content has changed")),
+            None => {
+                let manifest = Manifest {
+                    hashes: Some(found),
+                    ..manifest
+                };
+                // A store that cannot be written to still serves.
+                if let Ok(json) = serde_json::to_vec_pretty(&manifest) {
+                    let _ = files::write_whole(&dir.join("kernel.json"), &json, 0o644);
+                }
+                Ok(manifest)
+            }
+        }
+    }
+
+    /// What an entry says of itself, or why it cannot be used. The content of its files is not looked
+    /// at.
     pub fn manifest(&self, key: &KernelKey) -> Result<Manifest, String> {
         let dir = self.dir.join(key.as_str());
         let text = fs::read(dir.join("kernel.json")).map_err(|e| format!("kernel.json: {e}"))?;
@@ -114,8 +171,8 @@ impl Store {
             return Err("kernel.json: of another format or another kernel".to_owned());
         }
         for (name, bytes) in [
-            ("bzImage", manifest.bzimage_bytes),
-            ("vmlinux", manifest.vmlinux_bytes),
+            (BZIMAGE, manifest.bzimage_bytes),
+            (VMLINUX, manifest.vmlinux_bytes),
         ] {
             let found = fs::metadata(dir.join(name))
                 .map_err(|e| format!("{name}: {e}"))?
@@ -184,8 +241,11 @@ impl Store {
             release: artifacts.release.clone(),
             compiler: about.compiler.to_owned(),
             build_seconds: about.build_seconds,
-            bzimage_bytes: put(&artifacts.bzimage, "bzImage")?,
-            vmlinux_bytes: put(&artifacts.vmlinux, "vmlinux")?,
+            bzimage_bytes: put(&artifacts.bzimage, BZIMAGE)?,
+            vmlinux_bytes: put(&artifacts.vmlinux, VMLINUX)?,
+            hashes: Some(Hashes::of(staging).map_err(|reason| {
+                KernelError::io("read back", staging)(io::Error::other(reason))
+            })?),
         };
         let path = staging.join("kernel.json");
         let json = serde_json::to_vec_pretty(&manifest)
@@ -315,14 +375,30 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_from_before_there_were_hashes_gets_them() {
+        let fixture = Fixture::new();
+        let kernel = fixture.insert();
+        let path = kernel.dir.join("kernel.json");
+        let mut manifest = fixture.store.manifest(&fixture.key).unwrap();
+        manifest.hashes = None;
+        fs::write(&path, serde_json::to_vec(&manifest).unwrap()).unwrap();
+        assert_eq!(fixture.store.get(&fixture.key), Some(kernel.clone()));
+        fs::write(&kernel.vmlinux, "vn").unwrap();
+        assert_eq!(fixture.store.get(&fixture.key), None);
+    }
+
+    #[test]
     fn a_damaged_entry_counts_as_absent_and_is_replaced() {
         let fixture = Fixture::new();
         let kernel = fixture.insert();
-        let damages: [(&str, &str); 4] = [
+        let damages: [(&str, &str); 6] = [
             ("kernel.json", "{"),
             ("kernel.json", "{\"format\":1}"),
             ("vmlinux", "v"),
             ("bzImage", ""),
+            // As long as what was there.
+            ("vmlinux", "vn"),
+            ("bzImage", "bZ"),
         ];
         for (name, content) in damages {
             fs::write(kernel.dir.join(name), content).unwrap();
