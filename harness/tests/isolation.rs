@@ -10,8 +10,9 @@ mod fixed_kernel;
 #[path = "support/processes.rs"]
 mod processes;
 
+use std::net::UdpSocket;
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -227,4 +228,47 @@ fn a_confined_program_reaches_no_service_of_the_host() {
     };
     assert!(bash(None), "it is there to be reached");
     assert!(!bash(Some(&Confinement::default())));
+}
+
+/// Where [`knocks`] is to knock.
+const SOCKET: &str = "SWAPMIG_TEST_SOCKET";
+
+/// What a program can do with sockets: the part that is confined.
+#[test]
+#[ignore = "run by another test"]
+fn knocks() {
+    let socket = std::env::var(SOCKET).unwrap();
+    let can = [
+        UnixStream::connect(socket).is_ok(),
+        UdpSocket::bind("127.0.0.1:0").is_ok(),
+        UnixDatagram::pair().is_ok(),
+    ];
+    let a_pair_of_streams = UnixStream::pair().is_ok();
+    println!("{can:?} {a_pair_of_streams}");
+}
+
+#[test]
+fn a_confined_program_makes_no_socket_but_pairs_of_streams() {
+    let _machine = MACHINE.blocking_lock();
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("socket");
+    let _service = UnixListener::bind(&socket).unwrap();
+    let own = Utf8PathBuf::from_path_buf(std::env::current_exe().unwrap()).unwrap();
+    let launcher = Launcher::new(Utf8PathBuf::from(SWAPMIG));
+    let said = |mut command: std::process::Command| {
+        let arguments = ["--exact", "--ignored", "--nocapture", "knocks"];
+        let ran = command
+            .args(arguments)
+            .env(SOCKET, &socket)
+            .output()
+            .unwrap();
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    let free = said(launcher.command(&own));
+    assert!(free.contains("[true, true, true] true"), "{free}");
+    let confined = said(launcher.confined(&own, &Confinement::default()));
+    assert!(
+        confined.contains("[false, false, false] true"),
+        "{confined}"
+    );
 }

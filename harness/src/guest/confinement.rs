@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Keeps a program from the host's files and its network, by Landlock.
+//! Keeps a program from the host's files and its network, by Landlock and seccomp.
 //!
 //! QEMU is what stands between a hostile guest and the host. A guest that breaks out of it finds
 //! a process that can open the files of its own guest, those that every program needs, and no
-//! other; that cannot talk to anybody by TCP or by an abstract socket, and signal nobody.
+//! other; that cannot talk to anybody but by the sockets it has inherited, and signal nobody.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -13,6 +13,8 @@ use landlock::{
     ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr,
     RulesetError, RulesetStatus, Scope, path_beneath_rules,
 };
+
+use super::sockets;
 
 /// What is asked of the host's kernel; an older one gives what it has.
 const WANTED: ABI = ABI::V7;
@@ -50,8 +52,17 @@ pub struct Confinement {
 
 /// Why a program could not be confined.
 #[derive(Debug, thiserror::Error)]
-#[error("the program cannot be confined: {0}; look at the host's Landlock (`swapmig doctor`)")]
-pub struct ConfinementError(#[from] RulesetError);
+pub enum ConfinementError {
+    /// Landlock failed.
+    #[error("the program cannot be confined: {0}; look at the host's Landlock (`swapmig doctor`)")]
+    Files(#[from] RulesetError),
+    /// Seccomp failed.
+    #[error(
+        "the program cannot be kept from the host's sockets: {0}; boot a kernel that has \
+         CONFIG_SECCOMP_FILTER, which QEMU needs as well"
+    )]
+    Sockets(#[from] seccompiler::Error),
+}
 
 impl Confinement {
     /// Confines this process, for ever, and all that it becomes or starts. `program` is what it
@@ -72,7 +83,7 @@ impl Confinement {
             ))?
             .add_rules(path_beneath_rules(&self.writes, change))?
             .restrict_self()?;
-        Ok(())
+        Ok(sockets::forbid()?)
     }
 }
 

@@ -14,6 +14,7 @@ mod logs;
 mod monitor;
 pub mod qemu;
 pub mod saved;
+mod sockets;
 pub mod ssh;
 
 pub use api::{Guest, GuestError, Signal};
