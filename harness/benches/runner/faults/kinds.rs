@@ -122,28 +122,28 @@ pub(super) const KINDS: &[Kind] = &[
     waits("job-mute", |_| relay(Fault::Mute(Channel::Job))),
     waits("monitor-mute", |_| relay(Fault::Mute(Channel::Monitor))),
     // Swapmig.
-    run("swapmig-killed", 20, |trial| {
+    run("swapmig-killed", 12, |trial| {
         runs::signal(trial, Signal::KILL)
     }),
-    run("swapmig-killed-while-saving", 5, runs::killed_while_saving),
-    run("swapmig-asked-to-end", 6, |trial| {
+    run("swapmig-killed-while-saving", 3, runs::killed_while_saving),
+    run("swapmig-asked-to-end", 4, |trial| {
         runs::signal(trial, Signal::TERM)
     }),
-    run("swapmig-interrupted", 6, |trial| {
+    run("swapmig-interrupted", 4, |trial| {
         runs::signal(trial, Signal::INT)
     }),
     run("swapmig-stopped-a-while", 3, runs::stopped_a_while),
     run("swapmig-without-descriptors", 4, runs::without_descriptors),
     // The host.
-    run("disk-full", 6, runs::full_disk),
+    run("disk-full", 4, runs::full_disk),
     run("files-limited", 4, runs::limited_files),
     run("host-overloaded", 2, runs::overloaded_host),
     // What lies on the disk.
-    run("saved-guest-bit-flipped", 6, runs::saved_bit_flipped),
+    run("saved-guest-bit-flipped", 4, runs::saved_bit_flipped),
     run("saved-guest-truncated", 3, runs::saved_truncated),
     run("saved-guest-file-missing", 3, runs::saved_file_missing),
-    run("kernel-bit-flipped", 3, runs::kernel_bit_flipped),
-    run("result-truncated", 4, runs::result_truncated),
+    run("kernel-bit-flipped", 2, runs::kernel_bit_flipped),
+    run("result-truncated", 3, runs::result_truncated),
     run("record-truncated", 3, runs::record_truncated),
     run("scratch-vanished", 3, runs::scratch_vanished),
     // Other swapmigs.
