@@ -262,7 +262,7 @@ fn a_loop_of_page_faults_that_no_detector_speaks_of_is_found() {
     let [found] = cell.findings.as_slice() else {
         panic!("{:?}", cell.findings)
     };
-    assert_eq!(found.kind, FindingKind::Hang);
+    assert_eq!(found.kind, FindingKind::Livelock);
     assert!(
         found.title.starts_with("hang: page fault loop in "),
         "{}",

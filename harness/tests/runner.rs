@@ -770,9 +770,26 @@ async fn a_guest_that_hangs_while_it_is_asked_is_ended_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_guest_prints_before_it_is_made_to_is_a_finding_still() {
+    let mut guest = hanging(vec![Act::Hush]);
+    let own = Signal::Console(WARNING.as_bytes().to_vec());
+    let asked = Signal::Console(WARNING.replace("walk_anon", "walk_ksm").into_bytes());
+    guest.words_when_asked = vec![own, asked];
+    // The first line that this guest prints, the mark, and its own words.
+    let before = "[    0.000000][    T0] Linux version 6.12.0\n\
+                  [    2.000000][    T1] swapmig: workload orphan begins\n";
+    guest.diagnosis.unasked = Some((before.len() + WARNING.len()) as u64);
+    let ran = run_guest(guest).await;
+    let traces = swapmig::runner::findings::traces(&ran.seen, None);
+    let titles: Vec<_> = traces.workload.iter().map(|f| f.title.as_str()).collect();
+    assert_eq!(titles, ["WARNING in rmap_walk_anon"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_guest_prints_when_asked_is_no_finding() {
     let mut guest = hanging(vec![Act::Hush]);
     guest.words_when_asked = vec![Signal::Console(WARNING.as_bytes().to_vec())];
+    guest.diagnosis.unasked = Some(1);
     let ran = run_guest(guest).await;
     let traces = swapmig::runner::findings::traces(&ran.seen, None);
     assert!(traces.workload.is_empty(), "{:?}", traces.workload);

@@ -328,8 +328,10 @@ pub enum FindingKind {
     Trace,
     /// A page that lost its content.
     Corruption,
-    /// Something made no progress for too long, as the kernel's own detectors or a diagnosis saw it.
+    /// Something made no progress for too long, by the kernel's own detectors: they measure time.
     Hang,
+    /// A task goes round in circles, by what it was seen to do: no time is measured.
+    Livelock,
     /// Migration of a class was tried again and again and never succeeded.
     Refused,
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A guest in QEMU.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
+use std::pin::pin;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +43,8 @@ use crate::plan::Machine;
 const SIGNALS: usize = 256;
 /// How many bytes of events a guest may send: what is kept of them is bounded by this.
 const JOB_PORT_MAX: u64 = 32 << 20;
+/// How many bytes of the console are kept that a guest prints while it is asked why it hangs.
+const UNHEARD_MAX: usize = 8 << 20;
 /// The file of the serial console.
 const CONSOLE: &str = "console.log";
 
@@ -93,8 +97,9 @@ struct Origin<'a> {
 
 /// A running QEMU with its channels.
 pub struct QemuGuest {
-    /// What a restored guest said before it was saved, and does not say again.
-    said: Option<Signal>,
+    /// What it said and nobody has heard yet: what a restored guest said before it was saved, and
+    /// what came while it was asked why it hangs.
+    said: VecDeque<Signal>,
     signals: mpsc::Receiver<Signal>,
     job: OwnedWriteHalf,
     monitor: Monitor,
@@ -162,7 +167,7 @@ impl QemuGuest {
             let words = last_words(&spec.dir.join(WORDS));
             return Err(GuestError::Restore(format!("{error} QEMU: {words}.")));
         }
-        guest.said = Some(Signal::Event(saved.ready()));
+        guest.said.push_back(Signal::Event(saved.ready()));
         Ok(guest)
     }
 
@@ -277,7 +282,7 @@ impl QemuGuest {
         tasks.spawn(follow_monitor(events, sender, delivering));
 
         Ok(Self {
-            said: None,
+            said: VecDeque::new(),
             signals,
             job: job_writer,
             monitor: Monitor::new(service, socket, spec.answer_within),
@@ -301,7 +306,7 @@ impl QemuGuest {
 
 impl Guest for QemuGuest {
     async fn next(&mut self) -> Signal {
-        if let Some(said) = self.said.take() {
+        if let Some(said) = self.said.pop_front() {
             return said;
         }
         match self.signals.recv().await {
@@ -334,16 +339,33 @@ impl Guest for QemuGuest {
     }
 
     async fn diagnose(&mut self, request: &Request) -> Diagnosis {
+        let (ssh, console) = (self.ssh(), self.dir.join(CONSOLE));
         let mut inquiry = Inquiry {
             request,
             monitor: &self.monitor,
             machine: &self.machine,
             dir: &self.dir,
-            console: &self.dir.join(CONSOLE),
-            ssh: self.ssh().map_err(|error| error.to_string()),
+            console: &console,
+            ssh: ssh.map_err(|error| error.to_string()),
             answer_within: self.answer_within,
         };
-        diagnosis::carry_out(&mut inquiry, self.answer_within).await
+        let mut asking = pin!(diagnosis::carry_out(&mut inquiry, self.answer_within));
+        let mut room = UNHEARD_MAX;
+        loop {
+            let signal = tokio::select! {
+                found = &mut asking => return found,
+                Some(signal) = self.signals.recv() => signal,
+            };
+            // It is listened to meanwhile, or its logs would not be kept within their bounds.
+            match &signal {
+                Signal::Console(bytes) if bytes.len() > room => room = 0,
+                Signal::Console(bytes) => {
+                    room -= bytes.len();
+                    self.said.push_back(signal);
+                }
+                _ => self.said.push_back(signal),
+            }
+        }
     }
 
     async fn end(&mut self) {
@@ -430,7 +452,13 @@ async fn follow_monitor<S>(
 ) where
     S: futures_util::Stream<Item = std::io::Result<qmp::Event>> + Unpin + Send,
 {
-    while let Some(Ok(event)) = events.next().await {
+    while let Some(event) = events.next().await {
+        let event = match event {
+            Ok(event) => event,
+            // An answer that comes when nobody waits for it any more; those after it are waited for.
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidData => continue,
+            Err(_) => return,
+        };
         let signal = match event {
             qmp::Event::SHUTDOWN { data, .. } if data.guest => Signal::Reset,
             qmp::Event::BLOCK_IO_ERROR { data, .. } => Signal::HostFailed {

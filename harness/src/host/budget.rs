@@ -32,14 +32,14 @@ impl Claim {
         }
     }
 
-    /// The part that has to be measured again before each guest: what the user has set is theirs to
-    /// answer for.
+    /// The part that has to be measured again before each guest, and the reserve of the disk with
+    /// it: what the user has set is theirs to answer for.
     pub fn beside(self, shares: &Shares) -> Self {
         let unless = |set: Option<u64>, claim| if set.is_some() { 0 } else { claim };
         Self {
             cpus: self.cpus,
             memory_mib: unless(shares.memory_mib, self.memory_mib),
-            disk_mib: unless(shares.disk_mib, self.disk_mib),
+            disk_mib: unless(shares.disk_mib, self.disk_mib + DISK_RESERVE_MIB),
         }
     }
 

@@ -83,6 +83,11 @@ impl Console {
         self.parser.push(rest, &mut |trace| traces.keep(trace));
     }
 
+    /// How many bytes it has so far.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
     /// The guest has said that its workload began. Where its kernel loses its word of it, this is
     /// when it did.
     pub fn started(&mut self) {

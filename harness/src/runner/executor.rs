@@ -91,6 +91,7 @@ pub async fn execute<G: Guest>(
         reset: false,
         exited: false,
         asked: false,
+        unasked: None,
         console: Console::of(task.job.workload.name()),
         search_at: None,
         seen: Observation::default(),
@@ -130,6 +131,7 @@ pub async fn execute<G: Guest>(
         cell.asked = true;
         let within = cell.budget.workload * DIAGNOSIS_STRETCH;
         diagnosis = hang::diagnose(guest, &task.asking, within).await;
+        cell.unasked = diagnosis.unasked;
     }
     guest.end().await;
     let ended = cell.read_to_end(guest, ended).await;
@@ -172,6 +174,8 @@ struct Cell<'t, 'e> {
     exited: bool,
     /// Whether it was asked why it hangs.
     asked: bool,
+    /// How much of the console it printed of its own accord, where it was made to print.
+    unasked: Option<u64>,
     console: Console,
     /// When the console is to be searched next; absent while it does not grow.
     search_at: Option<Instant>,
@@ -279,11 +283,13 @@ impl Cell<'_, '_> {
     }
 
     fn on_console(&mut self, bytes: &[u8]) {
-        // What it prints when it is asked it was made to print.
-        if self.asked {
-            return;
-        }
-        self.console.push(bytes);
+        let own = match self.unasked {
+            // What comes after that it was made to print.
+            Some(until) => usize::try_from(until.saturating_sub(self.console.length()))
+                .map_or(bytes.len(), |own| own.min(bytes.len())),
+            None => bytes.len(),
+        };
+        self.console.push(&bytes[..own]);
         self.search_soon();
         if self.phase == Phase::Draining {
             let longest = self.drain_since + self.budget.drain * DRAIN_STRETCH;

@@ -178,6 +178,7 @@ fn kind(kind: FindingKind) -> &'static str {
     match kind {
         FindingKind::Trace => "trace on the console",
         FindingKind::Corruption => "lost page content",
+        FindingKind::Livelock => "a task in circles, seen from outside",
         FindingKind::Hang => "no progress, told by the kernel's own detectors",
         FindingKind::Refused => "refused migration",
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use camino::Utf8Path;
 use qapi::qmp::{self, DumpGuestMemoryFormat, DumpStatus};
+use tokio::sync::Mutex;
 
 use super::kdump::{self, Wanted};
 use crate::guest::monitor::Monitor;
@@ -17,15 +18,21 @@ const POLL: Duration = Duration::from_millis(200);
 /// Bytes of headers, bitmaps and page descriptors beside the pages.
 const BESIDE_MAX: u64 = 64 << 20;
 
+/// Disk that is left to others, in bytes.
+const RESERVE: u64 = 1 << 30;
+/// One dump at a time: each looks for room that the others would take.
+static ONE: Mutex<()> = Mutex::const_new(());
+
 /// Writes the file, whole or not at all; only its owner may read it.
 pub(super) async fn dump(
     monitor: &Monitor,
     machine: &Machine,
     dir: &Utf8Path,
 ) -> Result<String, String> {
+    let _one = ONE.lock().await;
     let largest = (u64::from(machine.memory_mib) << 20) + BESIDE_MAX;
     // Once as QEMU streams it, once in order.
-    require_free(dir, 2 * largest)?;
+    require_free(dir, 2 * largest + RESERVE)?;
     // Without a name: gone with the last process that holds it.
     let streamed = tempfile::tempfile_in(dir).map_err(|error| error.to_string())?;
     let protocol = monitor

@@ -35,6 +35,8 @@ pub struct Diagnosis {
     pub files: Vec<(String, Vec<u8>)>,
     /// Samples of the virtual CPUs, oldest first.
     pub samples: Vec<Sample>,
+    /// How many bytes the console had when the guest was first made to print; none if it was not.
+    pub unasked: Option<u64>,
 }
 
 impl Diagnosis {

@@ -42,6 +42,7 @@ pub(super) async fn ask(
 ) -> Result<String, String> {
     let console = Console::open(console).map_err(|error| format!("the console: {error}"))?;
     let mut keyboard = connect(monitor, &console).await?;
+    found.unasked.get_or_insert(console.length());
     let mut unknown = Vec::new();
     for (key, what) in KEYS {
         let before = console.length();

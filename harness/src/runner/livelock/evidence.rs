@@ -14,6 +14,8 @@ use crate::guest::diagnosis::{Entry, Sample};
 const SAMPLES_MIN: usize = 8;
 /// Of those, at least so many on the way through a page fault.
 const FAULTING_MIN: usize = 2;
+/// What lasts less may still get on.
+const OVER_MIN: Duration = Duration::from_secs(2);
 /// Faults that it has to have had meanwhile.
 const FAULTS_MIN: u64 = 100;
 /// One in so many samples may show another address: that of a fault of the task that ran before.
@@ -135,7 +137,7 @@ fn of_task(samples: &[Named<'_>], own: &[usize], watched: Duration) -> Option<Fa
     let faults = faults_at(last)?.checked_sub(faults_at(first)?)?;
     let (first, last) = (samples[first].sample, samples[last].sample);
     let over = last.at.saturating_sub(first.at);
-    if faults < FAULTS_MIN || over * SPREAD < watched {
+    if faults < FAULTS_MIN || over < OVER_MIN || over * SPREAD < watched {
         return None;
     }
     let task = first.task.as_ref()?;

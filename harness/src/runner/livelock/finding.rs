@@ -65,7 +65,7 @@ pub fn finding(samples: &[Sample], symbolizer: Option<&Symbolizer>) -> Option<Fi
         .skip_while(|function| Some(function) != innermost.as_ref())
         .skip(1);
     Some(Finding {
-        kind: FindingKind::Hang,
+        kind: FindingKind::Livelock,
         alt_titles: callers.map(|function| title(&function)).collect(),
         title: title(innermost.as_deref().unwrap_or("the kernel")),
         at_ms: None,
