@@ -18,6 +18,9 @@ pub(crate) fn measure(figures: &mut Figures, size: Size) -> Result<()> {
     runtime.block_on(bench(figures, size))
 }
 
+/// A guest that has not taken its job by then never will.
+const AT_WORK_WITHIN: Duration = Duration::from_secs(60);
+
 async fn bench(figures: &mut Figures, size: Size) -> Result<()> {
     let kernel = FixedKernel::new(env!("CARGO_BIN_EXE_swapmig"));
     let (mut boots, mut restores, mut starts) = (Vec::new(), Vec::new(), Vec::new());
@@ -33,7 +36,9 @@ async fn bench(figures: &mut Figures, size: Size) -> Result<()> {
         restores.push(began.elapsed());
         // A guest that never takes its job was not ready.
         guest.send_job(&job()).await?;
-        while !matches!(guest.next().await, Signal::Event(Event::Snapshot { .. })) {}
+        let at_work =
+            async { while !matches!(guest.next().await, Signal::Event(Event::Snapshot { .. })) {} };
+        tokio::time::timeout(AT_WORK_WITHIN, at_work).await?;
         starts.push(began.elapsed());
         guest.end().await;
     }
@@ -43,8 +48,10 @@ async fn bench(figures: &mut Figures, size: Size) -> Result<()> {
         restores.len()
     );
     let (boot, restore, start) = (median(boots), median(restores), median(starts));
-    println!("# boot {boot:.2} s; swap made and the first event there after {start:.2} s");
-    figures.at_most("restored_and_ready", restore, "s", 0.5);
+    println!("# boot {boot:.2} s until it is ready; what is restored was so when it was saved");
+    figures.at_most("restored_and_running", restore, "s", 0.5);
+    // It has taken its job, made its swap and told of it.
+    figures.at_most("restored_and_at_work", start, "s", 0.5);
     figures.at_least("sooner_than_a_boot", boot / restore, "times", 20.0);
     Ok(())
 }

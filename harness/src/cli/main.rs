@@ -63,6 +63,9 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// How long work that cannot be stopped may hold up the end.
+const LAST_WORK: std::time::Duration = std::time::Duration::from_secs(2);
+
 fn dispatch(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Doctor => doctor::doctor(),
@@ -71,7 +74,10 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         command => {
             // Threads of this runtime start the guests and so must outlive them: they do.
             let runtime = tokio::runtime::Runtime::new().map_err(Failure::host)?;
-            runtime.block_on(dispatch_async(command))
+            let ended = runtime.block_on(dispatch_async(command));
+            // What still works at this moment, such as putting a dump in order, is for nobody.
+            runtime.shutdown_timeout(LAST_WORK);
+            ended
         }
     }
 }

@@ -101,7 +101,7 @@ impl KernelStore {
 
     /// The kernel if it is in the store.
     pub fn lookup(&self, line: &Line, variant: &Variant) -> Result<Option<Kernel>, KernelError> {
-        Ok(self.store().get(&Recipe::of(line, variant)?.key))
+        self.store().get(&Recipe::of(line, variant)?.key)
     }
 
     /// The kernel, built if it is not in the store.
@@ -117,7 +117,7 @@ impl KernelStore {
         progress: &dyn Fn(BuildProgress),
     ) -> Result<Kernel, KernelError> {
         let recipe = Recipe::of(line, variant)?;
-        if let Some(kernel) = self.store().get(&recipe.key) {
+        if let Some(kernel) = self.store().get(&recipe.key)? {
             return Ok(kernel);
         }
         tools::require_tools()?;
@@ -133,7 +133,7 @@ impl KernelStore {
         loop {
             // While this one waited, the kernel may have come, and its source may have changed.
             let recipe = Recipe::of(line, variant)?;
-            if let Some(kernel) = self.store().get(&recipe.key) {
+            if let Some(kernel) = self.store().get(&recipe.key)? {
                 return Ok(kernel);
             }
             match self.build(line, variant, &recipe, &lock, cancel, progress) {

@@ -66,6 +66,31 @@ pub struct Manifest {
     hashes: Option<Hashes>,
 }
 
+/// Why an entry cannot be used.
+#[derive(Debug)]
+enum Unusable {
+    /// It is not what was put in.
+    Damaged(String),
+    /// Nobody knows what it is.
+    Unreadable {
+        path: Utf8PathBuf,
+        source: io::Error,
+    },
+}
+
+impl Unusable {
+    /// A file of it that cannot be read; one that is not there is damage.
+    fn reading(path: &Utf8Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| match source.kind() {
+            io::ErrorKind::NotFound => Self::Damaged(format!("{path} is missing")),
+            _ => Self::Unreadable {
+                path: path.to_owned(),
+                source,
+            },
+        }
+    }
+}
+
 /// Hashes of an entry's files.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Hashes {
@@ -74,12 +99,13 @@ struct Hashes {
 }
 
 impl Hashes {
-    fn of(dir: &Utf8Path) -> Result<Self, String> {
+    fn of(dir: &Utf8Path) -> Result<Self, Unusable> {
         let hash = |name: &str| {
             let mut hasher = blake3::Hasher::new();
-            File::open(dir.join(name))
+            let path = dir.join(name);
+            File::open(&path)
                 .and_then(|file| Ok(hasher.update_reader(file)?.finalize()))
-                .map_err(|e| format!("{name}: {e}"))
+                .map_err(Unusable::reading(&path))
         };
         Ok(Self {
             bzimage: hash(BZIMAGE)?,
@@ -114,10 +140,13 @@ impl Store {
     }
 
     /// The kernel of a key. An entry that is damaged counts as absent.
-    pub fn get(&self, key: &KernelKey) -> Option<Kernel> {
+    ///
+    /// # Errors
+    /// When a file of it is there and cannot be read: that says nothing of what is in it.
+    pub fn get(&self, key: &KernelKey) -> Result<Option<Kernel>, KernelError> {
         let dir = self.dir.join(key.as_str());
         match self.verified(key) {
-            Ok(manifest) => Some(Kernel {
+            Ok(manifest) => Ok(Some(Kernel {
                 key: key.clone(),
                 bzimage: dir.join(BZIMAGE),
                 vmlinux: dir.join(VMLINUX),
@@ -125,27 +154,30 @@ impl Store {
                 release: manifest.release,
                 source: manifest.source,
                 build_seconds: None,
-            }),
-            Err(_) if !dir.exists() => None,
-            Err(reason) => {
+            })),
+            Err(_) if !dir.exists() => Ok(None),
+            Err(Unusable::Unreadable { path, source }) => {
+                Err(KernelError::io("read", &path)(source))
+            }
+            Err(Unusable::Damaged(reason)) => {
                 tracing::warn!(entry = %dir, %reason, "a kernel in the store is damaged and will be built again");
-                None
+                Ok(None)
             }
         }
     }
 
     /// What an entry says of itself when every byte of its files is as it was, or why it cannot be
     /// used: a kernel with a flipped bit would be blamed for what it does.
-    fn verified(&self, key: &KernelKey) -> Result<Manifest, String> {
+    fn verified(&self, key: &KernelKey) -> Result<Manifest, Unusable> {
         let manifest = self.manifest(key)?;
         let dir = self.dir.join(key.as_str());
         let found = Hashes::of(&dir)?;
         match manifest.hashes {
             Some(hashes) if hashes == found => Ok(manifest),
             Some(hashes) if hashes.bzimage == found.bzimage => {
-                Err(format!("{VMLINUX}: its content has changed"))
+                Err(Unusable::Damaged(format!("{VMLINUX} has changed")))
             }
-            Some(_) => Err(format!("{BZIMAGE}: its content has changed")),
+            Some(_) => Err(Unusable::Damaged(format!("{BZIMAGE} has changed"))),
             None => {
                 let manifest = Manifest {
                     hashes: Some(found),
@@ -162,23 +194,25 @@ impl Store {
 
     /// What an entry says of itself, or why it cannot be used. The content of its files is not looked
     /// at.
-    pub fn manifest(&self, key: &KernelKey) -> Result<Manifest, String> {
+    fn manifest(&self, key: &KernelKey) -> Result<Manifest, Unusable> {
         let dir = self.dir.join(key.as_str());
-        let text = fs::read(dir.join("kernel.json")).map_err(|e| format!("kernel.json: {e}"))?;
-        let manifest: Manifest =
-            serde_json::from_slice(&text).map_err(|e| format!("kernel.json: {e}"))?;
+        let path = dir.join("kernel.json");
+        let text = fs::read(&path).map_err(Unusable::reading(&path))?;
+        let manifest: Manifest = serde_json::from_slice(&text)
+            .map_err(|e| Unusable::Damaged(format!("kernel.json: {e}")))?;
         if manifest.format != FORMAT || manifest.key != *key {
-            return Err("kernel.json: of another format or another kernel".to_owned());
+            let what = "kernel.json is of another format or another kernel";
+            return Err(Unusable::Damaged(what.into()));
         }
         for (name, bytes) in [
             (BZIMAGE, manifest.bzimage_bytes),
             (VMLINUX, manifest.vmlinux_bytes),
         ] {
-            let found = fs::metadata(dir.join(name))
-                .map_err(|e| format!("{name}: {e}"))?
-                .len();
+            let path = dir.join(name);
+            let found = fs::metadata(&path).map_err(Unusable::reading(&path))?.len();
             if found != bytes {
-                return Err(format!("{name}: {found} bytes instead of {bytes}"));
+                let what = format!("{name} has {found} bytes instead of {bytes}");
+                return Err(Unusable::Damaged(what));
             }
         }
         Ok(manifest)
@@ -212,7 +246,7 @@ impl Store {
         remove(&entry)?;
         fs::rename(&staging, &entry).map_err(KernelError::io("rename", &staging))?;
         sync_dir(&self.dir)?;
-        self.get(about.key).ok_or_else(|| {
+        self.get(about.key)?.ok_or_else(|| {
             KernelError::io("read back", &entry)(io::Error::other(
                 "the entry changed as soon as it was written",
             ))
@@ -243,8 +277,8 @@ impl Store {
             build_seconds: about.build_seconds,
             bzimage_bytes: put(&artifacts.bzimage, BZIMAGE)?,
             vmlinux_bytes: put(&artifacts.vmlinux, VMLINUX)?,
-            hashes: Some(Hashes::of(staging).map_err(|reason| {
-                KernelError::io("read back", staging)(io::Error::other(reason))
+            hashes: Some(Hashes::of(staging).map_err(|unusable| {
+                KernelError::io("read back", staging)(io::Error::other(format!("{unusable:?}")))
             })?),
         };
         let path = staging.join("kernel.json");
@@ -343,7 +377,7 @@ mod tests {
             matches!(&error, KernelError::DiskFull { path } if path.ends_with("vmlinux")),
             "{error}"
         );
-        assert_eq!(fixture.store.get(&fixture.key), None);
+        assert_eq!(fixture.store.get(&fixture.key).unwrap(), None);
         assert!(
             !fixture.store.dir.join(".staging/fake").exists(),
             "the room is given back"
@@ -356,7 +390,7 @@ mod tests {
             .unwrap_err();
         assert!(matches!(error, KernelError::DiskFull { .. }));
         assert_eq!(
-            fixture.store.get(&fixture.key),
+            fixture.store.get(&fixture.key).unwrap(),
             Some(kernel),
             "an entry outlives a failed insertion"
         );
@@ -368,10 +402,10 @@ mod tests {
         let staging = fixture.store.dir.join(".staging/fake");
         fs::create_dir_all(&staging).unwrap();
         fs::write(staging.join("bzImage"), "half of ano").unwrap();
-        assert_eq!(fixture.store.get(&fixture.key), None);
+        assert_eq!(fixture.store.get(&fixture.key).unwrap(), None);
         let kernel = fixture.insert();
         assert_eq!(fs::read_to_string(&kernel.bzimage).unwrap(), "bz");
-        assert_eq!(fixture.store.get(&fixture.key), Some(kernel));
+        assert_eq!(fixture.store.get(&fixture.key).unwrap(), Some(kernel));
     }
 
     #[test]
@@ -382,9 +416,29 @@ mod tests {
         let mut manifest = fixture.store.manifest(&fixture.key).unwrap();
         manifest.hashes = None;
         fs::write(&path, serde_json::to_vec(&manifest).unwrap()).unwrap();
-        assert_eq!(fixture.store.get(&fixture.key), Some(kernel.clone()));
+        assert_eq!(
+            fixture.store.get(&fixture.key).unwrap(),
+            Some(kernel.clone())
+        );
         fs::write(&kernel.vmlinux, "vn").unwrap();
-        assert_eq!(fixture.store.get(&fixture.key), None);
+        assert_eq!(fixture.store.get(&fixture.key).unwrap(), None);
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_read_is_not_taken_for_damaged() {
+        let fixture = Fixture::new();
+        let kernel = fixture.insert();
+        fs::remove_file(&kernel.vmlinux).unwrap();
+        // Of the right length, and no file: whoever runs the tests may read anything.
+        fs::create_dir(&kernel.vmlinux).unwrap();
+        let length = fs::metadata(&kernel.vmlinux).unwrap().len();
+        let path = kernel.dir.join("kernel.json");
+        let text = fs::read(&path).unwrap();
+        let mut manifest: Manifest = serde_json::from_slice(&text).unwrap();
+        manifest.vmlinux_bytes = length;
+        fs::write(&path, serde_json::to_vec(&manifest).unwrap()).unwrap();
+        let error = fixture.store.get(&fixture.key).unwrap_err();
+        assert!(error.to_string().contains("vmlinux"), "{error}");
     }
 
     #[test]
@@ -402,10 +456,10 @@ mod tests {
         ];
         for (name, content) in damages {
             fs::write(kernel.dir.join(name), content).unwrap();
-            assert_eq!(fixture.store.get(&fixture.key), None, "{name}");
+            assert_eq!(fixture.store.get(&fixture.key).unwrap(), None, "{name}");
             assert_eq!(fixture.insert(), kernel);
         }
         fs::remove_file(kernel.dir.join("kernel.json")).unwrap();
-        assert_eq!(fixture.store.get(&fixture.key), None);
+        assert_eq!(fixture.store.get(&fixture.key).unwrap(), None);
     }
 }

@@ -111,6 +111,7 @@ impl CellRunner {
             run_dir::write_whole(&dir.join(format!("diagnosis-{name}.txt")), content)?;
         }
         let backtraces = dir.join("diagnosis-backtraces.txt");
+        let stop = self.stop.clone();
         // Parsing and symbolizing take a while; other guests are being listened to meanwhile.
         let record = tokio::task::spawn_blocking(move || {
             let symbolizer = outcome
@@ -132,7 +133,10 @@ impl CellRunner {
                 symbolizer.as_ref(),
             )))
         });
-        record.await?
+        tokio::select! {
+            record = record => record?,
+            () = stop.cancelled() => Ok(None),
+        }
     }
 
     /// Waits for room on the host; none when the run was stopped meanwhile.

@@ -213,7 +213,8 @@ fn truncate(path: &Path, trial: &mut Trial<'_>) -> Result<()> {
     Ok(file.set_len(trial.rng.u64(..length))?)
 }
 
-/// The kernel in the store is not what was built. The store is a copy; the user's is left alone.
+/// The kernel in the store is not what was built: it is built again, never booted. The store is a
+/// copy, the tree that it is built in is the user's.
 pub(super) fn kernel_bit_flipped(trial: &mut Trial<'_>) -> Result<bool> {
     trial.of_fixed_to_damage();
     let whole = trial.home.clone();
@@ -222,6 +223,7 @@ pub(super) fn kernel_bit_flipped(trial: &mut Trial<'_>) -> Result<bool> {
     let own = fs::canonicalize(&kernels)?;
     fs::remove_file(&kernels)?;
     fs::create_dir(&kernels)?;
+    let mut damaged = None;
     for kernel in fs::read_dir(own)? {
         let kernel = kernel?;
         let about = fs::read_to_string(kernel.path().join("kernel.json")).unwrap_or_default();
@@ -237,18 +239,21 @@ pub(super) fn kernel_bit_flipped(trial: &mut Trial<'_>) -> Result<bool> {
             if file.file_name() == "bzImage" {
                 fs::copy(file.path(), &to)?;
                 flip_bit(&to, trial)?;
+                damaged = Some((fs::read(&to)?, to));
             } else {
                 symlink(file.path(), to)?;
             }
         }
     }
     trial.home = home.path().into();
-    // Such a kernel mostly says nothing at all, and each boot is waited for.
-    trial.boot_within = Some(5.0);
     let mut child = begin(trial)?;
     trial.wait(&mut child)?;
     trial.home = whole;
-    Ok(true)
+    let (content, bzimage) = damaged.ok_or("the store has no fixed kernel")?;
+    match fs::read(&bzimage)? == content {
+        true => Err("the damaged kernel was not built again".into()),
+        false => Ok(true),
+    }
 }
 
 /// A result is cut after the run.
