@@ -392,7 +392,7 @@ fn a_full_disk_ends_the_run_and_leaves_it_readable() {
     std::fs::create_dir(&out).unwrap();
     // A file system of its own, too small for six cells; nobody but this shell sees it.
     let script = "mount -t tmpfs -o size=$3 tmpfs \"$1/disk\" || exit 90
-        \"$2\" check --out \"$1/disk/run\"; code=$?
+        \"$2\" check --out \"$1/disk/run\" --host-disk 100000; code=$?
         cp -r \"$1/disk/run\" \"$1/out\"; exit $code";
     std::fs::create_dir(dir.path().join("disk")).unwrap();
     let ran = output(

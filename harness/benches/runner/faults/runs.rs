@@ -128,7 +128,10 @@ pub(super) fn full_disk(trial: &mut Trial<'_>) -> Result<bool> {
                 .to_owned(),
         );
     }
-    let mut child = trial.spawn(&mut trial.begin(&wrapper, &small.join("run"))?)?;
+    let mut command = trial.begin(&wrapper, &small.join("run"))?;
+    // Else it would be noticed that there is no room before anything is written.
+    command.args(["--host-disk", "100000"]);
+    let mut child = trial.spawn(&mut command)?;
     let status = trial.wait(&mut child)?;
     match status.code() {
         Some(90) => Err("no disk can be mounted in a namespace of one's own".into()),
