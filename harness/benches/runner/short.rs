@@ -70,13 +70,16 @@ pub(crate) fn save_guests(home: &Path, scratch: &Path) -> Result<()> {
     }
 }
 
-/// Cells of a run that ended as expected, and all of its cells.
+/// Cells of a run that ended as expected, and all of its cells; those that did not are printed.
 pub(crate) fn as_expected(out: &Path) -> Result<(usize, usize)> {
     let run = Run::read(out)?;
-    let good = run
-        .cells
-        .iter()
-        .filter(|cell| cell.result().is_some_and(|r| r.as_expected))
-        .count();
+    let mut good = 0;
+    for cell in &run.cells {
+        match cell.result() {
+            Some(result) if result.as_expected => good += 1,
+            Some(result) => println!("# {}: {} {:?}", cell.id, result.status, result.reasons),
+            None => println!("# {}: {:?}", cell.id, cell.state),
+        }
+    }
     Ok((good, run.cells.len()))
 }
