@@ -14,6 +14,12 @@ use tempfile::TempDir;
 /// How often a file is written anew whose name another process has taken away.
 const TRIES: usize = 100;
 
+/// Bytes that are free on the file system of a file or folder that is there.
+pub fn free_bytes(path: &Utf8Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(path.as_std_path())?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
 /// Makes a file without a name, its owner's alone.
 ///
 /// Fails on a file system that has no such files.

@@ -11,6 +11,8 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::FlockOperation;
 
+use crate::files;
+
 /// How often a lock that another process holds is tried again.
 const LOCK_RETRY: Duration = Duration::from_millis(100);
 
@@ -182,9 +184,7 @@ impl Home {
 
     /// Bytes that an ordinary user may still write.
     pub fn free_bytes(&self) -> Result<u64, HomeError> {
-        let stat = rustix::fs::statvfs(self.root.as_std_path())
-            .map_err(|e| HomeError::io("inspect", &self.root)(e.into()))?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+        files::free_bytes(&self.root).map_err(HomeError::io("inspect", &self.root))
     }
 
     /// Fail unless `needed` bytes are free.

@@ -2,7 +2,7 @@
 //! Runs of short cells.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use swapmig_reports::record::CellId;
 use swapmig_reports::run::Run;
@@ -30,6 +30,17 @@ pub(crate) fn run(home: &Path, plan: &Path) -> Command {
     command.arg("run").arg(plan).args(["--jobs", "2"]);
     command.env("SWAPMIG_HOME", home).stdout(Stdio::null());
     command
+}
+
+/// Starts every cell of the short plan with so many seeds, its guests saved before.
+pub(crate) fn start(home: &Path, scratch: &Path, seeds: usize, out: &Path) -> Result<Child> {
+    save_guests(home, scratch)?;
+    Ok(run(home, Path::new(PLAN))
+        .args(["--seeds", &seeds.to_string()])
+        .arg("--out")
+        .arg(out)
+        .stderr(Stdio::null())
+        .spawn()?)
 }
 
 /// The short plan with cells of its own; `boot` replaces its limit of a boot, in seconds.

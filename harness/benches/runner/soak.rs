@@ -7,7 +7,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use crate::figures::{Figures, Result};
@@ -27,14 +26,8 @@ struct Look {
 
 pub(crate) fn measure(figures: &mut Figures, size: Size) -> Result<()> {
     let (home, scratch) = (cache(), tempfile::tempdir()?);
-    short::save_guests(home.path(), scratch.path())?;
     let out = scratch.path().join("run");
-    let mut child = short::run(home.path(), Path::new(short::PLAN))
-        .args(["--seeds", &size.of(SEEDS).to_string()])
-        .arg("--out")
-        .arg(&out)
-        .stderr(Stdio::null())
-        .spawn()?;
+    let mut child = short::start(home.path(), scratch.path(), size.of(SEEDS), &out)?;
     let mut looks = Vec::new();
     while child.try_wait()?.is_none() {
         if let Some(holds) = Holds::of(&child) {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! How many short cells a minute, and what swapmig itself takes beside its guests.
 
-use std::path::Path;
-use std::process::Stdio;
 use std::time::Instant;
 
 use crate::figures::{Figures, Result};
@@ -16,15 +14,9 @@ const SEEDS: usize = 17;
 
 pub(crate) fn measure(figures: &mut Figures, size: Size) -> Result<()> {
     let (home, scratch) = (cache(), tempfile::tempdir()?);
-    short::save_guests(home.path(), scratch.path())?;
     let out = scratch.path().join("run");
+    let mut child = short::start(home.path(), scratch.path(), size.of(SEEDS), &out)?;
     let began = Instant::now();
-    let mut child = short::run(home.path(), Path::new(short::PLAN))
-        .args(["--seeds", &size.of(SEEDS).to_string()])
-        .arg("--out")
-        .arg(&out)
-        .stderr(Stdio::null())
-        .spawn()?;
     let cpu = cpu_until_end(&child)?;
     let took = began.elapsed().as_secs_f64();
     child.wait()?;

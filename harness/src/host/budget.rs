@@ -9,7 +9,7 @@ const QEMU_MIB: u64 = 256;
 /// What a cell's logs may take beside its swap disk, in MiB.
 const LOGS_MIB: u64 = 64;
 /// Disk that is left to others whatever happens, in MiB.
-const DISK_RESERVE_MIB: u64 = 1024;
+pub const DISK_RESERVE_MIB: u64 = 1024;
 
 /// What one guest takes at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,6 @@ mod budget;
 mod pulse;
 mod resources;
 
-pub use budget::{Claim, HostBudget, Shares};
+pub use budget::{Claim, DISK_RESERVE_MIB, HostBudget, Shares};
 pub use pulse::Pulse;
 pub use resources::{HostError, Resources, cpus};

@@ -6,6 +6,8 @@ use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::files;
+
 const MEMINFO: &str = "/proc/meminfo";
 const CGROUPS: &str = "/sys/fs/cgroup";
 
@@ -125,12 +127,12 @@ fn disk_mib(dir: &Utf8Path) -> Result<u64, HostError> {
         .ancestors()
         .find(|dir| dir.exists())
         .unwrap_or(Utf8Path::new("."));
-    let stat = rustix::fs::statvfs(there.as_std_path()).map_err(|errno| HostError::Unknown {
+    let free = files::free_bytes(there).map_err(|source| HostError::Unknown {
         path: there.into(),
         what: "its free space",
-        source: errno.into(),
+        source,
     })?;
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize) >> 20)
+    Ok(free >> 20)
 }
 
 #[cfg(test)]

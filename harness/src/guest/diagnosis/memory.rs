@@ -8,7 +8,9 @@ use qapi::qmp::{self, DumpGuestMemoryFormat, DumpStatus};
 use tokio::sync::Mutex;
 
 use super::kdump::{self, Wanted};
+use crate::files;
 use crate::guest::monitor::Monitor;
+use crate::host::DISK_RESERVE_MIB;
 use crate::plan::Machine;
 
 /// The file, beside the console's.
@@ -18,8 +20,6 @@ const POLL: Duration = Duration::from_millis(200);
 /// Bytes of headers, bitmaps and page descriptors beside the pages.
 const BESIDE_MAX: u64 = 64 << 20;
 
-/// Disk that is left to others, in bytes.
-const RESERVE: u64 = 1 << 30;
 /// One dump at a time: each looks for room that the others would take.
 static ONE: Mutex<()> = Mutex::const_new(());
 
@@ -32,7 +32,7 @@ pub(super) async fn dump(
     let _one = ONE.lock().await;
     let largest = (u64::from(machine.memory_mib) << 20) + BESIDE_MAX;
     // Once as QEMU streams it, once in order.
-    require_free(dir, 2 * largest + RESERVE)?;
+    require_free(dir, 2 * largest + (DISK_RESERVE_MIB << 20))?;
     // Without a name: gone with the last process that holds it.
     let streamed = tempfile::tempfile_in(dir).map_err(|error| error.to_string())?;
     let protocol = monitor
@@ -84,8 +84,7 @@ pub(super) async fn dump(
 }
 
 fn require_free(dir: &Utf8Path, needed: u64) -> Result<(), String> {
-    let disk = rustix::fs::statvfs(dir.as_std_path()).map_err(|error| error.to_string())?;
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let free = files::free_bytes(dir).map_err(|error| error.to_string())?;
     match free < needed {
         true => Err(format!(
             "a dump needs {} MiB, and {} MiB are free; make room, or put the run elsewhere with --out",
